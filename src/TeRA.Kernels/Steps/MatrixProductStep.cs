@@ -1,0 +1,46 @@
+namespace TeRA.Kernels.Steps;
+
+/// <summary>Whether an operand of a matrix product lies in memory as the formula has it, or transposed.</summary>
+internal enum Layout
+{
+    /// <summary>Rows of the formula's matrix are contiguous.</summary>
+    Normal,
+
+    /// <summary>Its transpose lies in memory.</summary>
+    Transposed,
+}
+
+/// <summary>
+/// C = alpha · A·B + (accumulate ? C : 0) + bias, with A M×K, B K×N, C M×N, accumulated in float32 (float64 for float64).
+/// The three products of a linear layer: Y = X·Wᵀ is (Normal, Transposed), dX = dY·W is (Normal, Normal), dW = dYᵀ·X is (Transposed, Normal).
+/// </summary>
+/// <param name="A">M×K, or K×M in memory when <see cref="LayoutA"/> is transposed.</param>
+/// <param name="B">K×N, or N×K in memory when <see cref="LayoutB"/> is transposed. Same dtype as A.</param>
+/// <param name="C">M×N; the dtype of A, or float32.</param>
+/// <param name="M">Rows of C.</param>
+/// <param name="N">Columns of C.</param>
+/// <param name="K">Length of the sums.</param>
+internal sealed record MatrixProductStep(Operand A, Operand B, Operand C, long M, long N, long K) : Step
+{
+    /// <summary>How A lies in memory.</summary>
+    public Layout LayoutA { get; init; } = Layout.Normal;
+
+    /// <summary>How B lies in memory.</summary>
+    public Layout LayoutB { get; init; } = Layout.Normal;
+
+    /// <summary>Factor of the product, applied in float32 to the sum.</summary>
+    public double Alpha { get; init; } = 1;
+
+    /// <summary>Add to what C holds; otherwise C is overwritten and never read.</summary>
+    public bool Accumulate { get; init; }
+
+    /// <summary>Row vector of N elements added to every row (after alpha), in the dtype of A.</summary>
+    public Operand? Bias { get; init; }
+
+    /// <inheritdoc/>
+    public override double Operations => 2.0 * M * N * K;
+
+    /// <inheritdoc/>
+    public override double Bytes =>
+        (((double)M * K) + ((double)K * N)) * A.DType.Size() + (double)M * N * C.DType.Size() * (Accumulate ? 2 : 1);
+}
