@@ -58,6 +58,39 @@ public sealed record TeraUpdate : WeightUpdate
         ];
     }
 
+    /// <summary>An update with proposed modes whose rank is about <paramref name="rankFraction"/> of each side: R ≥ fraction·N, S ≥ fraction·K.</summary>
+    /// <param name="outFeatures">N.</param>
+    /// <param name="inFeatures">K.</param>
+    /// <param name="rankFraction">Above 0 and at most 1; 1/8 by default.</param>
+    /// <param name="seed">The seed of all factors.</param>
+    /// <param name="distribution">Of all factors; normal by default.</param>
+    /// <param name="scale">The user's factor of ΔW.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is below 1, or the fraction is outside (0, 1].</exception>
+    public static TeraUpdate Propose(
+        long outFeatures, long inFeatures, double rankFraction = 0.125, ulong seed = 0, Distribution distribution = default, double scale = 1)
+    {
+        if (!(rankFraction > 0 && rankFraction <= 1))
+        {
+            throw new ArgumentOutOfRangeException(nameof(rankFraction), rankFraction, "expected a fraction above 0 and at most 1");
+        }
+
+        return Propose(outFeatures, Portion(outFeatures), inFeatures, Portion(inFeatures), seed, distribution, scale);
+
+        long Portion(long features) => Math.Max(1, (long)Math.Ceiling(rankFraction * features));
+    }
+
+    /// <summary>An update with proposed modes whose ranks R and S are each at least <paramref name="rank"/>, or the side's length where that is smaller.</summary>
+    /// <param name="outFeatures">N.</param>
+    /// <param name="inFeatures">K.</param>
+    /// <param name="rank">The rank wanted at least, 1 or more.</param>
+    /// <param name="seed">The seed of all factors.</param>
+    /// <param name="distribution">Of all factors; normal by default.</param>
+    /// <param name="scale">The user's factor of ΔW.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size or the rank is below 1.</exception>
+    public static TeraUpdate ProposeRank(
+        long outFeatures, long inFeatures, long rank, ulong seed = 0, Distribution distribution = default, double scale = 1) =>
+        Propose(outFeatures, rank, inFeatures, rank, seed, distribution, scale);
+
     /// <inheritdoc/>
     public override string Method => "tera";
 
@@ -96,6 +129,14 @@ public sealed record TeraUpdate : WeightUpdate
 
     /// <summary>min(Π min(Jₙ,Rₙ), Π min(Iₘ,Sₘ)).</summary>
     public override long RankBound => Math.Min(Bound(RowModes, RowRanks), Bound(ColumnModes, ColumnRanks));
+
+    private static TeraUpdate Propose(
+        long outFeatures, long rowRank, long inFeatures, long columnRank, ulong seed, Distribution distribution, double scale)
+    {
+        ImmutableArray<long> rows = ModeFactorization.Propose(outFeatures), columns = ModeFactorization.Propose(inFeatures);
+        return new TeraUpdate(
+            rows, ModeFactorization.ProposeRanks(rows, rowRank), columns, ModeFactorization.ProposeRanks(columns, columnRank), seed, distribution, scale);
+    }
 
     private static long Bound(ImmutableArray<long> modes, ImmutableArray<long> ranks) =>
         modes.Zip(ranks, Math.Min).Aggregate(1L, (product, length) => product * length);
