@@ -1,0 +1,64 @@
+// The bulk tensor copy engine, sm_90. One instruction a function; shared addresses are 32-bit, coordinates are in elements, the
+// fastest dimension first. Out-of-bounds elements read as zero and are not written.
+// https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-cp-async-bulk-tensor
+#pragma once
+
+namespace tera::ptx {
+
+/// The driver's 128-byte tensor map, passed by value as part of a __grid_constant__ argument.
+struct alignas(64) TensorMap {
+    unsigned long long opaque[16];
+};
+
+/// Fetches a tensor map into the descriptor cache.
+__device__ __forceinline__ void prefetch_tensormap(const TensorMap* map)
+{
+    asm volatile("prefetch.tensormap [%0];" ::"l"(reinterpret_cast<unsigned long long>(map)) : "memory");
+}
+
+/// Copies a two-dimensional box from global to shared memory; its bytes count towards `barrier`.
+__device__ __forceinline__ void cp_async_bulk_tensor_2d_load(unsigned shared, const TensorMap* map, int x, int y, unsigned barrier)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
+                 "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(barrier)
+                 : "memory");
+}
+
+/// The same into the same place of every block of the cluster whose bit is set, counting towards each one's barrier.
+__device__ __forceinline__ void cp_async_bulk_tensor_2d_load_multicast(
+    unsigned shared, const TensorMap* map, int x, int y, unsigned barrier, unsigned short blocks)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
+                     shared),
+                 "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
+                 : "memory");
+}
+
+/// Copies a two-dimensional box from shared to global memory, in the thread's current bulk group.
+__device__ __forceinline__ void cp_async_bulk_tensor_2d_store(const TensorMap* map, int x, int y, unsigned shared)
+{
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(reinterpret_cast<unsigned long long>(map)),
+                 "r"(x), "r"(y), "r"(shared)
+                 : "memory");
+}
+
+/// Closes the thread's bulk group.
+__device__ __forceinline__ void cp_async_bulk_commit_group()
+{
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+/// Waits until at most Pending of the thread's newest bulk groups still read shared memory.
+template <int Pending>
+__device__ __forceinline__ void cp_async_bulk_wait_group_read()
+{
+    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(Pending) : "memory");
+}
+
+/// Orders ordinary writes to shared memory before later reads by the copy engine and the tensor cores.
+__device__ __forceinline__ void fence_proxy_async()
+{
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+} // namespace tera::ptx
