@@ -1,0 +1,108 @@
+namespace TeRA.Kernels.Cli.Finetuning;
+
+/// <summary>A perceptron with ReLU between its layers, every layer frozen with an update that trains.</summary>
+internal sealed class Network : IDisposable
+{
+    private readonly Device device;
+    private readonly List<Tensor> frozen = [];
+    private readonly Tape tape;
+
+    public Network(Device device, IReadOnlyList<LayerWeights> weights, Func<LayerWeights, WeightUpdate?> update, AdaptedLinearOptions options)
+    {
+        this.device = device;
+        tape = new Tape(device);
+        Layers = [.. weights.Select(layer => Adapt(layer, update(layer), options))];
+        Names = [.. weights.Select(layer => layer.Name)];
+    }
+
+    /// <summary>In forward order.</summary>
+    public IReadOnlyList<AdaptedLinear> Layers { get; }
+
+    /// <summary>The layers' names, as adapter files know them.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    /// <summary>Everything that trains.</summary>
+    public IEnumerable<Parameter> Parameters => Layers.SelectMany(layer => layer.Parameters);
+
+    /// <summary>How many numbers that is.</summary>
+    public long TrainedCount => Parameters.Sum(parameter => parameter.Value.ElementCount);
+
+    /// <summary>One training step: gradients are added to, the loss stays on the device.</summary>
+    public Tensor Backpropagate(Tensor images, Labels labels)
+    {
+        tape.Reset();
+        Tensor loss = tape.SoftmaxCrossEntropy(Logits(images), labels);
+        tape.Backward(loss);
+        return loss;
+    }
+
+    /// <summary>Share of the images whose largest logit is their class.</summary>
+    public double Accuracy(Digits digits)
+    {
+        using Tensor images = device.From<float>(digits.Images, digits.Count, Digits.Pixels);
+        tape.Reset();
+        float[] logits = Logits(images).ToArray<float>();
+        int right = 0;
+        for (int i = 0; i < digits.Count; i++)
+        {
+            ReadOnlySpan<float> row = logits.AsSpan(i * Digits.Classes, Digits.Classes);
+            right += System.Numerics.Tensors.TensorPrimitives.IndexOfMax(row) == digits.Labels[i] ? 1 : 0;
+        }
+
+        return (double)right / digits.Count;
+    }
+
+    /// <summary>W0 + α·ΔW of every layer, with the trained bias where there is one.</summary>
+    public IReadOnlyList<LayerWeights> Merge()
+    {
+        var merged = new List<LayerWeights>();
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            AdaptedLinear layer = Layers[i];
+            using Tensor weight = device.Allocate(DType.Float32, layer.OutFeatures, layer.InFeatures);
+            layer.Merge(weight);
+            Tensor bias = layer.Parameters.FirstOrDefault(parameter => parameter.Name == "bias")?.Value ?? layer.Bias!;
+            merged.Add(new LayerWeights(Names[i], layer.OutFeatures, layer.InFeatures, weight.ToArray<float>(), bias.ToArray<float>()));
+        }
+
+        return merged;
+    }
+
+    public void Dispose()
+    {
+        tape.Dispose();
+        foreach (AdaptedLinear layer in Layers)
+        {
+            layer.Dispose();
+        }
+
+        foreach (Tensor tensor in frozen)
+        {
+            tensor.Dispose();
+        }
+    }
+
+    private AdaptedLinear Adapt(LayerWeights layer, WeightUpdate? update, AdaptedLinearOptions options)
+    {
+        Tensor weight = device.From<float>(layer.Weight, layer.OutFeatures, layer.InFeatures);
+        Tensor bias = device.From<float>(layer.Bias, layer.OutFeatures);
+        frozen.Add(weight);
+        frozen.Add(bias);
+        return new AdaptedLinear(device, weight, bias, update, options);
+    }
+
+    private Tensor Logits(Tensor images)
+    {
+        Tensor x = images;
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            x = tape.Linear(Layers[i], x);
+            if (i < Layers.Count - 1)
+            {
+                x = tape.Relu(x);
+            }
+        }
+
+        return x;
+    }
+}
