@@ -1,0 +1,31 @@
+using System.Collections.Immutable;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>One variant of one kernel: what to compile and which entry to take.</summary>
+/// <param name="File">The file, relative to <c>kernels/</c>, with forward slashes.</param>
+/// <param name="Entry">The <c>extern "C"</c> name of the kernel.</param>
+/// <param name="Options">Options such as <c>-DTERA_DTYPE=1</c>, in a fixed order: another order is another variant.</param>
+internal sealed record KernelRequest(string File, string Entry, ImmutableArray<string> Options)
+{
+    /// <summary>Equal when file, entry and every option are.</summary>
+    public bool Equals(KernelRequest? other) =>
+        other is not null && File == other.File && Entry == other.Entry && Options.AsSpan().SequenceEqual(other.Options.AsSpan());
+
+    /// <inheritdoc/>
+    public override int GetHashCode()
+    {
+        var hash = default(HashCode);
+        hash.Add(File);
+        hash.Add(Entry);
+        foreach (string option in Options)
+        {
+            hash.Add(option);
+        }
+
+        return hash.ToHashCode();
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Options.IsEmpty ? $"{Entry} ({File})" : $"{Entry} ({File} {string.Join(' ', Options)})";
+}

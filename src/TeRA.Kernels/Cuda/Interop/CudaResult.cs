@@ -1,0 +1,35 @@
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>The <c>CUresult</c> codes that the library tells apart; any other value passes through as its number.</summary>
+internal enum CudaResult
+{
+    Success = 0,
+    InvalidValue = 1,
+    OutOfMemory = 2,
+    NotInitialized = 3,
+    Deinitialized = 4,
+    NoDevice = 100,
+    InvalidDevice = 101,
+    InvalidImage = 200,
+    InvalidContext = 201,
+    NoBinaryForDevice = 209,
+    EccUncorrectable = 214,
+    NvlinkUncorrectable = 220,
+    UnsupportedPtxVersion = 222,
+    InvalidHandle = 400,
+    NotFound = 500,
+    NotReady = 600,
+    IllegalAddress = 700,
+    LaunchOutOfResources = 701,
+    LaunchTimeout = 702,
+    ContextIsDestroyed = 709,
+    Assert = 710,
+    HardwareStackError = 714,
+    IllegalInstruction = 715,
+    MisalignedAddress = 716,
+    InvalidAddressSpace = 717,
+    InvalidProgramCounter = 718,
+    LaunchFailed = 719,
+    TensorMemoryLeak = 721,
+    StreamCaptureInvalidated = 901,
+}

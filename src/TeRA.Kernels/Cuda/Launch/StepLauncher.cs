@@ -1,0 +1,25 @@
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// The one place that knows which launcher runs which step, and which kernels all launchers may ask for. A new launcher adds one line
+/// to each of the two lists.
+/// </summary>
+internal static class StepLauncher
+{
+    /// <summary>Prepares <paramref name="step"/>: kernels are compiled and launch sizes fixed here, so that running allocates nothing.</summary>
+    /// <exception cref="NotSupportedException">No kernel does this step, with the step's name.</exception>
+    public static CompiledStep Create(CudaDevice device, Step step) => step switch
+    {
+        _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
+    };
+
+    /// <summary>
+    /// Every kernel variant that some launcher may load, for building ahead of time and for the tests that compile all of them for every
+    /// architecture. Each launcher offers its own list as <c>static IEnumerable&lt;KernelRequest&gt; Variants</c>.
+    /// </summary>
+    public static IEnumerable<KernelRequest> Variants =>
+    [
+    ];
+}
