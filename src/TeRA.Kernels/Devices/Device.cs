@@ -9,6 +9,8 @@ namespace TeRA.Kernels;
 /// </summary>
 public abstract class Device : IDisposable
 {
+    private protected Device() => Scratch = new ScratchArenas(this);
+
     /// <summary>CPU or CUDA.</summary>
     public abstract DeviceKind Kind { get; }
 
@@ -17,6 +19,9 @@ public abstract class Device : IDisposable
 
     /// <summary>Short name that selects it again: <c>cpu</c>, <c>cuda:0</c>.</summary>
     public abstract string Id { get; }
+
+    /// <summary>Scratch that all layers share, one arena a stream.</summary>
+    internal ScratchArenas Scratch { get; }
 
     /// <summary>The figures that the planner's cost model needs.</summary>
     internal abstract DeviceTraits Traits { get; }
@@ -86,6 +91,7 @@ public abstract class Device : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Scratch.Dispose();
         Dispose(true);
         GC.SuppressFinalize(this);
     }
