@@ -1,0 +1,20 @@
+using System.Collections.Immutable;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>A list of steps with the table of what their slots mean: one forward, one backward, or one build of a weight.</summary>
+/// <param name="Steps">In order.</param>
+/// <param name="Buffers">Entry i describes slot i; slot 0 is the steps' workspace.</param>
+/// <param name="ScratchBytes">Bytes of scratch, workspace not counted.</param>
+internal sealed record LayerPass(ImmutableArray<Step> Steps, ImmutableArray<PlanBuffer> Buffers, long ScratchBytes)
+{
+    /// <summary>Nothing to do.</summary>
+    public static LayerPass Empty { get; } = new([], [new PlanBuffer(Step.WorkspaceSlot, "workspace", DType.Float32, 0, BufferRole.Workspace)], 0);
+
+    /// <summary>Multiplications and additions of all steps.</summary>
+    public double Operations => Steps.Sum(step => step.Operations);
+
+    /// <summary>Fewest bytes through memory of all steps.</summary>
+    public double Bytes => Steps.Sum(step => step.Bytes);
+}

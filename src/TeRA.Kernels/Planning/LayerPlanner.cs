@@ -1,0 +1,195 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>Pure functions from a layer problem and a device's traits to a plan: candidates, their costs, the choice and its reasons.</summary>
+internal static class LayerPlanner
+{
+    /// <summary>The plan of a layer.</summary>
+    /// <exception cref="ArgumentException">The problem contradicts itself.</exception>
+    public static LayerPlan Plan(LayerProblem problem, DeviceTraits traits)
+    {
+        Check(problem);
+        if (problem.Tokens == 0)
+        {
+            return Empty(problem, traits);
+        }
+
+        if (problem.Update is null)
+        {
+            return Candidate(problem, traits, ExecutionPath.Plain) with { Reasons = ["there is no update: the frozen layer alone"] };
+        }
+
+        return Choose(problem, Candidate(problem, traits, ExecutionPath.Merged), Candidate(problem, traits, ExecutionPath.Factored));
+    }
+
+    /// <summary>The steps that write W0 + α·ΔW, or α·ΔW alone, for the caller.</summary>
+    public static LayerPass Build(LayerProblem problem, bool withBase)
+    {
+        var pass = new PassBuilder(problem with { NeedInputGradient = false, NeedParameterGradients = false }, new KeptLayout(), mayKeep: false);
+        if (problem.Update is { } update)
+        {
+            UpdateRules.Of(update).BuildWeight(pass, withBase ? pass.Weight : null, pass.Target);
+        }
+        else if (withBase)
+        {
+            pass.Add(new ConvertStep(pass.Weight, pass.Target, problem.OutFeatures * problem.InFeatures) { Label = "W = W0" });
+        }
+
+        return pass.Build();
+    }
+
+    private static LayerPlan Choose(LayerProblem problem, LayerPlan merged, LayerPlan factored)
+    {
+        bool mergedIsFaster = merged.Seconds <= factored.Seconds;
+        bool takeMerged = problem.Path == ExecutionPath.Auto ? mergedIsFaster : problem.Path == ExecutionPath.Merged;
+        (LayerPlan taken, LayerPlan other) = takeMerged ? (merged, factored) : (factored, merged);
+        string first = problem.Path == ExecutionPath.Auto
+            ? $"{Name(taken)} taken: predicted {Time(taken)}, the shorter of the two"
+            : $"{Name(taken)} taken because the options ask for it: predicted {Time(taken)}";
+        return taken with { Reasons = [first, $"{Name(other)} {(problem.Path == ExecutionPath.Auto ? "rejected" : "not asked for")}: predicted {Time(other)}{Burden(other)}"] };
+    }
+
+    private static string Name(LayerPlan plan) => plan.Path.ToString().ToLowerInvariant();
+
+    private static string Time(LayerPlan plan) => plan.Problem.NeedBackward
+        ? $"{PlanText.Time(plan.Seconds)} a step ({PlanText.Time(plan.ForwardSeconds)} forward, {PlanText.Time(plan.BackwardSeconds)} backward)"
+        : $"{PlanText.Time(plan.ForwardSeconds)} forward";
+
+    private static string Burden(LayerPlan plan)
+    {
+        (string label, double seconds) = plan.StepTimes().MaxBy(entry => entry.Seconds);
+        return string.Create(CultureInfo.InvariantCulture, $", of it {PlanText.Time(seconds)} in \"{label}\"");
+    }
+
+    private static LayerPlan Candidate(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
+    {
+        var kept = new KeptLayout();
+        LayerPass forward = Forward(problem, path, kept);
+        LayerPass backward = problem.NeedBackward ? Backward(problem, path, kept) : LayerPass.Empty;
+        return new LayerPlan(problem, path, forward, backward, kept.Buffers, kept.ByteCount, traits);
+    }
+
+    private static LayerPlan Empty(LayerProblem problem, DeviceTraits traits) =>
+        new(problem, problem.Update is null ? ExecutionPath.Plain : ExecutionPath.Merged, LayerPass.Empty, LayerPass.Empty, [], 0, traits)
+        {
+            Reasons = ["there are no tokens: nothing runs, and no gradient changes"],
+        };
+
+    private static LayerPass Forward(LayerProblem problem, ExecutionPath path, KeptLayout kept)
+    {
+        var pass = new PassBuilder(problem, kept, mayKeep: true);
+        Operand weight = pass.Weight;
+        if (path == ExecutionPath.Merged)
+        {
+            bool keep = problem.WeightPolicy == WeightPolicy.Keep && problem.NeedBackward;
+            weight = pass.ScratchOrKept("W", problem.DType, problem.OutFeatures * problem.InFeatures, keep);
+            UpdateRules.Of(problem.Update!).BuildWeight(pass, pass.Weight, weight);
+        }
+
+        pass.Add(new MatrixProductStep(pass.Input, weight, pass.Output, problem.Tokens, problem.OutFeatures, problem.InFeatures)
+        {
+            Label = $"Y = X·{WeightName(path)}ᵀ{(problem.HasBias || problem.TrainBias ? " + b" : "")}", LayoutB = Layout.Transposed, Bias = BiasOf(pass),
+        });
+        if (path == ExecutionPath.Factored)
+        {
+            UpdateRules.Of(problem.Update!).AddToOutput(pass);
+        }
+
+        return pass.Build();
+    }
+
+    private static LayerPass Backward(LayerProblem problem, ExecutionPath path, KeptLayout kept)
+    {
+        var pass = new PassBuilder(problem, kept, mayKeep: false);
+        UpdateRules? rules = problem.Update is { } update ? UpdateRules.Of(update) : null;
+        if (problem.NeedInputGradient)
+        {
+            Operand weight = path == ExecutionPath.Merged ? MergedWeight(pass, rules!) : pass.Weight;
+            pass.Add(new MatrixProductStep(pass.OutputGradient, weight, pass.InputGradient, problem.Tokens, problem.InFeatures, problem.OutFeatures)
+            {
+                Label = $"dX = dY·{WeightName(path)}",
+            });
+            if (path == ExecutionPath.Factored)
+            {
+                rules!.AddToInputGradient(pass);
+            }
+        }
+
+        if (problem.NeedParameterGradients)
+        {
+            rules?.AddParameterGradients(pass);
+            AddBiasGradient(pass);
+        }
+
+        return pass.Build();
+    }
+
+    private static Operand MergedWeight(PassBuilder pass, UpdateRules rules)
+    {
+        if (pass.Known("W") is { } kept)
+        {
+            return kept;
+        }
+
+        Operand weight = pass.Scratch("W", pass.Problem.DType, pass.Problem.OutFeatures * pass.Problem.InFeatures);
+        rules.BuildWeight(pass, pass.Weight, weight);
+        return weight;
+    }
+
+    private static string WeightName(ExecutionPath path) => path == ExecutionPath.Merged ? "W" : "W0";
+
+    private static Operand? BiasOf(PassBuilder pass)
+    {
+        LayerProblem problem = pass.Problem;
+        if (!problem.TrainBias)
+        {
+            return problem.HasBias ? pass.Bias : null;
+        }
+
+        Operand trained = pass.Parameter(BiasIndex(problem), "bias", problem.OutFeatures);
+        if (trained.DType == problem.DType)
+        {
+            return trained;
+        }
+
+        Operand converted = pass.Scratch("b", problem.DType, problem.OutFeatures);
+        pass.Add(new ConvertStep(trained, converted, problem.OutFeatures) { Label = $"b = bias in {problem.DType.Label()}" });
+        return converted;
+    }
+
+    private static void AddBiasGradient(PassBuilder pass)
+    {
+        LayerProblem problem = pass.Problem;
+        if (problem.TrainBias)
+        {
+            Operand gradient = pass.ParameterGradient(BiasIndex(problem), "bias", problem.OutFeatures);
+            pass.Add(new ColumnSumStep(pass.OutputGradient, gradient, problem.Tokens, problem.OutFeatures) { Label = "gradient of bias += column sums of dY" });
+        }
+    }
+
+    private static int BiasIndex(LayerProblem problem) => problem.Update?.Trained.Length ?? 0;
+
+    private static void Check(LayerProblem problem)
+    {
+        if (problem.Tokens < 0 || problem.OutFeatures < 1 || problem.InFeatures < 1)
+        {
+            throw new ArgumentException(
+                $"Expected tokens ≥ 0 and features ≥ 1, found {problem.Tokens} tokens, {problem.OutFeatures} out and {problem.InFeatures} in.", nameof(problem));
+        }
+
+        if (problem.Update is { } update && (update.OutFeatures != problem.OutFeatures || update.InFeatures != problem.InFeatures))
+        {
+            throw new ArgumentException(
+                $"The update '{update.Method}' is {update.OutFeatures}×{update.InFeatures}, the layer is {problem.OutFeatures}×{problem.InFeatures}. Describe the update with the layer's sizes (out × in).",
+                nameof(problem));
+        }
+
+        if (problem.Path == ExecutionPath.Plain && problem.Update is not null)
+        {
+            throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", nameof(problem));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+namespace TeRA.Kernels;
+
+/// <summary>One layer and one number of tokens, as the planner sees them: sizes and wishes, no memory and no device.</summary>
+/// <param name="Tokens">B: rows of X.</param>
+/// <param name="OutFeatures">N.</param>
+/// <param name="InFeatures">K.</param>
+/// <param name="DType">Of X, Y, W0, b and the activation gradients.</param>
+public sealed record LayerProblem(long Tokens, long OutFeatures, long InFeatures, DType DType)
+{
+    /// <summary>ΔW; null for a plain frozen layer.</summary>
+    public WeightUpdate? Update { get; init; }
+
+    /// <summary>There is a bias.</summary>
+    public bool HasBias { get; init; }
+
+    /// <summary>The bias is trained: its gradient is accumulated, and its values are parameters.</summary>
+    public bool TrainBias { get; init; }
+
+    /// <summary>Backward will be asked for dX.</summary>
+    public bool NeedInputGradient { get; init; } = true;
+
+    /// <summary>Backward will be asked for the parameters' gradients.</summary>
+    public bool NeedParameterGradients { get; init; } = true;
+
+    /// <summary>The path, or <see cref="ExecutionPath.Auto"/>.</summary>
+    public ExecutionPath Path { get; init; } = ExecutionPath.Auto;
+
+    /// <summary>Merged path: what becomes of W between forward and backward.</summary>
+    public WeightPolicy WeightPolicy { get; init; } = WeightPolicy.Rebuild;
+
+    /// <summary>Factored path: keep the contractions of X for backward.</summary>
+    public bool KeepContractions { get; init; }
+
+    /// <summary>A backward follows.</summary>
+    public bool NeedBackward => NeedInputGradient || NeedParameterGradients;
+
+    /// <summary>dtype of trained values and of every gradient of them.</summary>
+    public DType ParameterDType => DType.ParameterDType();
+}

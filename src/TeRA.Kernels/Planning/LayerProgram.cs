@@ -1,0 +1,30 @@
+namespace TeRA.Kernels.Planning;
+
+/// <summary>A plan with both passes compiled.</summary>
+internal sealed class LayerProgram
+{
+    /// <summary>Plans and compiles.</summary>
+    public LayerProgram(Device device, LayerProblem problem)
+    {
+        LayerPlan plan = LayerPlanner.Plan(problem, device.Traits);
+        Forward = new CompiledPass(device, plan.Forward);
+        Backward = new CompiledPass(device, plan.Backward);
+        Plan = plan with
+        {
+            ForwardLaunches = Forward.Launches,
+            BackwardLaunches = Backward.Launches,
+            ForwardKernels = Forward.Kernels,
+            BackwardKernels = Backward.Kernels,
+            WorkspaceBytes = Math.Max(Forward.WorkspaceBytes, Backward.WorkspaceBytes),
+        };
+    }
+
+    /// <summary>The plan, with what the device made of it.</summary>
+    public LayerPlan Plan { get; }
+
+    /// <summary>Forward.</summary>
+    public CompiledPass Forward { get; }
+
+    /// <summary>Backward.</summary>
+    public CompiledPass Backward { get; }
+}

@@ -1,0 +1,103 @@
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>Collects the steps of one pass and numbers the buffers they name.</summary>
+/// <param name="problem">The layer.</param>
+/// <param name="kept">What the context holds.</param>
+/// <param name="mayKeep">True for the forward pass, which adds to <paramref name="kept"/>; the others only read it.</param>
+internal sealed class PassBuilder(LayerProblem problem, KeptLayout kept, bool mayKeep)
+{
+    private readonly List<Step> steps = [];
+    private readonly List<PlanBuffer> buffers = [LayerPass.Empty.Buffers[0]];
+
+    /// <summary>The layer.</summary>
+    public LayerProblem Problem { get; } = problem;
+
+    /// <summary>X, B×K.</summary>
+    public Operand Input => Bind("X", Problem.DType, Problem.Tokens * Problem.InFeatures, BufferRole.Input);
+
+    /// <summary>Y, B×N.</summary>
+    public Operand Output => Bind("Y", Problem.DType, Problem.Tokens * Problem.OutFeatures, BufferRole.Output);
+
+    /// <summary>dY, B×N.</summary>
+    public Operand OutputGradient => Bind("dY", Problem.DType, Problem.Tokens * Problem.OutFeatures, BufferRole.OutputGradient);
+
+    /// <summary>dX, B×K.</summary>
+    public Operand InputGradient => Bind("dX", Problem.DType, Problem.Tokens * Problem.InFeatures, BufferRole.InputGradient);
+
+    /// <summary>W0, N×K.</summary>
+    public Operand Weight => Bind("W0", Problem.DType, Problem.OutFeatures * Problem.InFeatures, BufferRole.Weight);
+
+    /// <summary>The matrix that a build writes for the caller, N×K.</summary>
+    public Operand Target => Bind("W", Problem.DType, Problem.OutFeatures * Problem.InFeatures, BufferRole.Output);
+
+    /// <summary>b, N, as the caller gave it.</summary>
+    public Operand Bias => Bind("b", Problem.DType, Problem.OutFeatures, BufferRole.Bias);
+
+    /// <summary>A trained tensor; the trained bias comes after those of the update.</summary>
+    public Operand Parameter(int index, string name, long count) =>
+        Bind(name, Problem.ParameterDType, count, BufferRole.Parameter, index);
+
+    /// <summary>The gradient of a trained tensor.</summary>
+    public Operand ParameterGradient(int index, string name, long count) =>
+        Bind("grad " + name, Problem.ParameterDType, count, BufferRole.ParameterGradient, index);
+
+    /// <summary>Scratch of this pass. The same name is the same buffer.</summary>
+    public Operand Scratch(string name, DType dtype, long count) => Bind(name, dtype, count, BufferRole.Scratch);
+
+    /// <summary>In a forward pass, a buffer that backward finds again when <paramref name="keep"/>; otherwise scratch.</summary>
+    public Operand ScratchOrKept(string name, DType dtype, long count, bool keep)
+    {
+        if (!keep || !mayKeep)
+        {
+            return Scratch(name, dtype, count);
+        }
+
+        PlanBuffer entry = kept.Find(name) ?? kept.Add(name, dtype, count);
+        return Bind(name, dtype, count, BufferRole.Kept, 0, entry.Offset);
+    }
+
+    /// <summary>What this pass computed, or the forward pass kept, under this name; null when it must be computed.</summary>
+    public Operand? Known(string name)
+    {
+        if (buffers.Find(buffer => buffer.Name == name && (buffer.Role is BufferRole.Scratch or BufferRole.Kept)) is { } buffer)
+        {
+            return new Operand(buffer.Slot, buffer.DType);
+        }
+
+        return kept.Find(name) is { } entry ? Bind(name, entry.DType, entry.Count, BufferRole.Kept, 0, entry.Offset) : null;
+    }
+
+    /// <summary>Appends a step.</summary>
+    public void Add(Step step) => steps.Add(step);
+
+    /// <summary>The pass, with its scratch placed.</summary>
+    public LayerPass Build()
+    {
+        List<PlanBuffer> scratch = buffers.FindAll(buffer => buffer.Role == BufferRole.Scratch);
+        int[][] touched = [.. steps.Select(step => StepSlots.Of(step).ToArray())];
+        (long[] offsets, long total) = ScratchLayout.Place([.. scratch.Select(buffer => new ScratchLayout.Request(
+            buffer.ByteCount,
+            Array.FindIndex(touched, slots => slots.Contains(buffer.Slot)),
+            Array.FindLastIndex(touched, slots => slots.Contains(buffer.Slot))))]);
+        for (int i = 0; i < scratch.Count; i++)
+        {
+            buffers[scratch[i].Slot] = scratch[i] with { Offset = offsets[i] };
+        }
+
+        return new LayerPass([.. steps], [.. buffers], total);
+    }
+
+    private Operand Bind(string name, DType dtype, long count, BufferRole role, int index = 0, long offset = 0)
+    {
+        PlanBuffer? buffer = buffers.Find(candidate => candidate.Name == name && candidate.Role == role && candidate.Index == index);
+        if (buffer is null)
+        {
+            buffer = new PlanBuffer(buffers.Count, name, dtype, count, role) { Index = index, Offset = offset };
+            buffers.Add(buffer);
+        }
+
+        return new Operand(buffer.Slot, buffer.DType);
+    }
+}

@@ -1,0 +1,25 @@
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>Which slots a step touches; the planner derives the lifetimes of scratch from it.</summary>
+internal static class StepSlots
+{
+    /// <summary>The slots of every operand, in no particular order.</summary>
+    public static IEnumerable<int> Of(Step step) => step switch
+    {
+        MatrixProductStep s => Slots(s.A, s.B, s.C, s.Bias),
+        KroneckerStep s => Slots(s.Input, s.Output, s.InputScale, s.AddTo),
+        CoreProductStep s => Slots(s.A, s.C, s.Scale),
+        CoreProjectionStep s => Slots(s.Q, s.P, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
+        OuterVectorsStep s => [.. s.Vectors.Select(vector => vector.Operand.Slot), s.Output.Slot],
+        VectorMarginalsStep s => [s.Full.Slot, .. s.Vectors.Select(vector => vector.Operand.Slot), .. s.Gradients.Select(gradient => gradient.Slot)],
+        ConvertStep s => Slots(s.Input, s.Output),
+        ScaledAddStep s => Slots(s.A, s.B, s.Output),
+        ColumnSumStep s => Slots(s.Input, s.Output),
+        FillRandomStep s => Slots(s.Output),
+        _ => throw new NotSupportedException($"{step.GetType().Name} is no step of a layer's plan."),
+    };
+
+    private static IEnumerable<int> Slots(params Operand?[] operands) => operands.OfType<Operand>().Select(operand => operand.Slot);
+}
