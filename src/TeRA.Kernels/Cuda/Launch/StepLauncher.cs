@@ -12,6 +12,9 @@ internal static class StepLauncher
     /// <exception cref="NotSupportedException">No kernel does this step, with the step's name.</exception>
     public static CompiledStep Create(CudaDevice device, Step step) => step switch
     {
+        MatrixProductStep product => new MatrixProductLauncher(device, product),
+        CoreProductStep product => new CoreProductLauncher(device, product),
+        CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
         _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
     };
 
@@ -21,5 +24,9 @@ internal static class StepLauncher
     /// </summary>
     public static IEnumerable<KernelRequest> Variants =>
     [
+        .. MatrixProductLauncher.Variants,
+        .. SplitSumLauncher.Variants,
+        .. CoreProductLauncher.Variants,
+        .. CoreProjectionLauncher.Variants,
     ];
 }

@@ -1,0 +1,19 @@
+using System.Runtime.InteropServices;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>A regenerated core with its shape: the layout of <c>tera::gemm::Core</c> in kernels/gemm/core_values.cuh.</summary>
+/// <param name="core">The core.</param>
+[StructLayout(LayoutKind.Sequential)]
+internal readonly struct CoreArguments(CoreSource core)
+{
+    /// <summary>Seed, stream and distribution.</summary>
+    public readonly RandomSourceArguments Source = new(core);
+
+    /// <summary>R.</summary>
+    public readonly long Rows = core.R;
+
+    /// <summary>S.</summary>
+    public readonly long Columns = core.S;
+}

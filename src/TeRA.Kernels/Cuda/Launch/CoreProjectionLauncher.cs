@@ -1,0 +1,155 @@
+using System.Runtime.InteropServices;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// The gradients of the core's diagonals by the portable engine (kernels/gemm/core_projection.cu), and the kernel that adds up its
+/// partial sums in order (core_projection_sum.cu).
+/// </summary>
+internal sealed class CoreProjectionLauncher : CompiledStep
+{
+    private const int SumThreads = 256;
+
+    private readonly CoreProjectionStep step;
+    private readonly CoreArguments core;
+    private readonly ProductSchedule schedule;
+    private readonly CudaKernel kernel;
+    private readonly CudaKernel sum;
+    private readonly int sharedBytes;
+
+    /// <summary>Chooses and loads the kernels.</summary>
+    /// <exception cref="NotSupportedException">Dtypes that the kernels don't take.</exception>
+    public CoreProjectionLauncher(CudaDevice device, CoreProjectionStep step)
+    {
+        CheckDTypes(step);
+        this.step = step;
+        core = new CoreArguments(step.Core);
+        schedule = Schedule(step);
+        sharedBytes = SharedBytes(schedule.Config);
+        kernel = ProductKernels.Load(device, Request(schedule.Config), sharedBytes);
+        sum = device.Kernels.Load(SumRequest);
+    }
+
+    /// <summary>Every variant that <see cref="Schedule"/> may choose.</summary>
+    public static IEnumerable<KernelRequest> Variants =>
+        ProductKernels.DTypes.SelectMany(dtype => new[] { Request(Large(dtype)), Request(Small(dtype)) }).Append(SumRequest);
+
+    /// <inheritdoc/>
+    public override long WorkspaceBytes => checked((RowPartials + ColumnPartials) * sizeof(float));
+
+    /// <inheritdoc/>
+    public override int Launches => step.Core.R == 0 && step.Core.S == 0 ? 0 : schedule.Tiles == 0 ? 1 : 2;
+
+    /// <inheritdoc/>
+    public override string Description => $"core_projection ({schedule}) + core_projection_sum";
+
+    private static KernelRequest SumRequest => new("gemm/core_projection_sum.cu", "core_projection_sum", []);
+
+    private long RowLayers => (long)schedule.Parts * schedule.TilesN;
+
+    private long ColumnLayers => (long)schedule.Parts * schedule.TilesM;
+
+    private long RowPartials => checked(RowLayers * step.Core.R);
+
+    private long ColumnPartials => checked(ColumnLayers * step.Core.S);
+
+    /// <summary>The choice of kernel and blocks for a step.</summary>
+    public static ProductSchedule Schedule(CoreProjectionStep step) =>
+        ProductSchedule.Choose(Large(step.Q.DType), Small(step.Q.DType), step.Core.R, step.Core.S, step.Tokens);
+
+    /// <summary>The pipeline's bytes, or those of the float32 tile of H that takes its place.</summary>
+    public static int SharedBytes(ProductConfig config) =>
+        Math.Max(config.PipelineBytes, config.Tile.M * (config.Tile.N + 1) * sizeof(float));
+
+    /// <inheritdoc/>
+    public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        nint rowPartial = addresses[Step.WorkspaceSlot];
+        nint columnPartial = rowPartial + (nint)(RowPartials * sizeof(float));
+        var tiles = new Arguments
+        {
+            Q = addresses[step.Q.Slot],
+            P = addresses[step.P.Slot],
+            RowScale = addresses[step.RowScale.Slot],
+            ColumnScale = addresses[step.ColumnScale.Slot],
+            RowPartial = rowPartial,
+            ColumnPartial = columnPartial,
+            Core = core,
+            Tokens = step.Tokens,
+            PartLength = schedule.PartLength,
+            TilesM = schedule.TilesM,
+            TilesN = schedule.TilesN,
+        };
+        kernel.Launch(tiles, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, sharedBytes, stream);
+
+        var sums = new SumArguments
+        {
+            RowPartial = rowPartial,
+            ColumnPartial = columnPartial,
+            RowGradient = addresses[step.RowGradient.Slot],
+            ColumnGradient = addresses[step.ColumnGradient.Slot],
+            Rows = step.Core.R,
+            Columns = step.Core.S,
+            RowLayers = (int)RowLayers,
+            ColumnLayers = (int)ColumnLayers,
+            Alpha = (float)step.Alpha,
+        };
+        sum.Launch(sums, ((uint)((step.Core.R + step.Core.S + SumThreads - 1) / SumThreads), 1, 1), SumThreads, 0, stream);
+    }
+
+    private static ProductConfig Large(DType dtype) => dtype == DType.Float32
+        ? new(dtype, true, false, (128, 128, 16), (2, 4), 4)
+        : new(dtype, true, false, (128, 128, 32), (2, 2), 4);
+
+    private static ProductConfig Small(DType dtype) => new(dtype, true, false, (64, 64, 32), (2, 2), 3);
+
+    private static KernelRequest Request(ProductConfig config) => new("gemm/core_projection.cu", "core_projection", config.Options);
+
+    private static void CheckDTypes(CoreProjectionStep step)
+    {
+        DType dtype = step.Q.DType;
+        ProductKernels.Require(ProductKernels.DTypes.Contains(dtype), step.Label, "Q", dtype, "float32, bfloat16 or float16");
+        ProductKernels.Require(step.P.DType == dtype, step.Label, "P", step.P.DType, $"{dtype.Label()}, as Q is");
+        foreach ((string name, Operand operand) in new[]
+        {
+            ("RowScale", step.RowScale), ("ColumnScale", step.ColumnScale), ("RowGradient", step.RowGradient), ("ColumnGradient", step.ColumnGradient),
+        })
+        {
+            ProductKernels.Require(operand.DType == DType.Float32, step.Label, name, operand.DType, "float32");
+        }
+    }
+
+    /// <summary>The layout of <c>tera::gemm::CoreProjectionArguments</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Arguments
+    {
+        public nint Q;
+        public nint P;
+        public nint RowScale;
+        public nint ColumnScale;
+        public nint RowPartial;
+        public nint ColumnPartial;
+        public CoreArguments Core;
+        public long Tokens;
+        public long PartLength;
+        public uint TilesM;
+        public uint TilesN;
+    }
+
+    /// <summary>The layout of <c>tera::gemm::CoreProjectionSumArguments</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct SumArguments
+    {
+        public nint RowPartial;
+        public nint ColumnPartial;
+        public nint RowGradient;
+        public nint ColumnGradient;
+        public long Rows;
+        public long Columns;
+        public int RowLayers;
+        public int ColumnLayers;
+        public float Alpha;
+        public int Padding;
+    }
+}

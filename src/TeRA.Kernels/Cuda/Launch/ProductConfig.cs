@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+using System.Globalization;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>The compile-time configuration of a portable product kernel: the macros of kernels/gemm/config.cuh.</summary>
+/// <param name="DType">dtype of A and B.</param>
+/// <param name="TransposedA">Memory holds K×M.</param>
+/// <param name="TransposedB">Memory holds N×K.</param>
+/// <param name="Tile">A block's tile of C, and the depth of one pipeline stage.</param>
+/// <param name="Warps">How a block's warps share its tile.</param>
+/// <param name="Stages">Slots of the pipeline.</param>
+internal sealed record ProductConfig(
+    DType DType, bool TransposedA, bool TransposedB, (int M, int N, int K) Tile, (int M, int N) Warps, int Stages)
+{
+    /// <summary>Threads of a block.</summary>
+    public int Threads => Warps.M * Warps.N * 32;
+
+    /// <summary>Bytes of shared memory that the pipeline takes.</summary>
+    public int PipelineBytes => Stages * (Tile.M + Tile.N) * Tile.K * DType.Size();
+
+    /// <summary>The macros, in the order of the header.</summary>
+    public ImmutableArray<string> Options =>
+    [
+        Macro("DTYPE", (int)DType),
+        Macro("TRANSPOSED_A", TransposedA ? 1 : 0),
+        Macro("TRANSPOSED_B", TransposedB ? 1 : 0),
+        Macro("TILE_M", Tile.M),
+        Macro("TILE_N", Tile.N),
+        Macro("TILE_K", Tile.K),
+        Macro("WARPS_M", Warps.M),
+        Macro("WARPS_N", Warps.N),
+        Macro("STAGES", Stages),
+    ];
+
+    /// <summary>A macro option of every kernel of this library: <c>-DTERA_NAME=value</c>.</summary>
+    public static string Macro(string name, int value) => string.Create(CultureInfo.InvariantCulture, $"-DTERA_{name}={value}");
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{DType.Label()}, A{(TransposedA ? "ᵀ" : "")}·B{(TransposedB ? "ᵀ" : "")}, tile {Tile.M}×{Tile.N}×{Tile.K}, {Warps.M}×{Warps.N} warps, {Stages} stages");
+}

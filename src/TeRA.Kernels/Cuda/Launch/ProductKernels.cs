@@ -1,0 +1,31 @@
+using System.Collections.Immutable;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>What the launchers of portable products share.</summary>
+internal static class ProductKernels
+{
+    /// <summary>The dtypes that CUDA steps take.</summary>
+    public static ImmutableArray<DType> DTypes { get; } = [DType.Float32, DType.BFloat16, DType.Float16];
+
+    /// <summary>For lists of variants.</summary>
+    public static ImmutableArray<bool> Either { get; } = [false, true];
+
+    /// <summary>Loads a product kernel and allows it the shared memory that its configuration takes.</summary>
+    public static CudaKernel Load(CudaDevice device, KernelRequest request, int sharedBytes)
+    {
+        CudaKernel kernel = device.Kernels.Load(request);
+        kernel.AllowSharedMemory(sharedBytes);
+        return kernel;
+    }
+
+    /// <summary>Refuses dtypes that no kernel takes, by operand.</summary>
+    /// <exception cref="NotSupportedException">The dtype is none of <see cref="DTypes"/>, or not the one that the step wants here.</exception>
+    public static void Require(bool condition, string step, string operand, DType found, string expected)
+    {
+        if (!condition)
+        {
+            throw new NotSupportedException($"{step}: {operand} is {found.Label()}; on CUDA it must be {expected}.");
+        }
+    }
+}
