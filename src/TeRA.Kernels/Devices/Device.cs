@@ -48,8 +48,16 @@ public abstract class Device : IDisposable
     public Tensor From<T>(ReadOnlySpan<T> values, params ReadOnlySpan<long> shape) where T : unmanaged
     {
         Tensor tensor = Allocate(DTypes.Of<T>(), shape);
-        tensor.CopyFrom(values);
-        return tensor;
+        try
+        {
+            tensor.CopyFrom(values);
+            return tensor;
+        }
+        catch
+        {
+            tensor.Dispose();
+            throw;
+        }
     }
 
     /// <summary>A tensor over memory that somebody else owns and keeps alive: a device pointer on CUDA, a host pointer on the CPU.</summary>
