@@ -86,17 +86,8 @@ public sealed unsafe class CudaDevice : Device
 
     /// <summary>The devices that the driver offers, in its order; empty when it has none.</summary>
     /// <exception cref="DeviceUnavailableException">There is no driver.</exception>
-    public static IReadOnlyList<CudaDeviceInfo> Devices(CudaOptions? options = null)
-    {
-        CudaRuntime runtime = CudaRuntime.Get(options ?? CudaOptions.Default);
-        var devices = new CudaDeviceInfo[runtime.DeviceCount()];
-        for (int i = 0; i < devices.Length; i++)
-        {
-            devices[i] = CudaProperties.Read(runtime.Driver, i).Info;
-        }
-
-        return devices;
-    }
+    public static IReadOnlyList<CudaDeviceInfo> Devices(CudaOptions? options = null) =>
+        CudaRuntime.Get(options ?? CudaOptions.Default).Devices();
 
     /// <inheritdoc/>
     public override bool Supports(DType dtype) => dtype is DType.Float32 or DType.BFloat16 or DType.Float16;

@@ -20,7 +20,14 @@ internal sealed class KernelCompiler(KernelSources sources, CubinCache cache, Nv
         KernelSources.Embedded,
         CubinCache.Create(options, Environment.GetEnvironmentVariable),
         NvrtcCompiler.Find(options),
-        options.CubinDirectory ?? Environment.GetEnvironmentVariable(CubinVariable) ?? Path.Combine(AppContext.BaseDirectory, "cubins"));
+        CubinDirectory(options, Environment.GetEnvironmentVariable));
+
+    /// <summary>The folder of kernels built ahead of time: option, <c>TERA_CUBINS</c>, <c>cubins</c> beside the program.</summary>
+    public static string CubinDirectory(CudaOptions options, Func<string, string?> environment)
+    {
+        string? variable = environment(CubinVariable);
+        return options.CubinDirectory ?? (string.IsNullOrEmpty(variable) ? Path.Combine(AppContext.BaseDirectory, "cubins") : variable);
+    }
 
     /// <summary>The cubin of <paramref name="request"/>, and whether it comes from the cache.</summary>
     /// <param name="request">File and options; the entry does not matter.</param>

@@ -13,12 +13,12 @@ internal static class KernelManifest
     public static ImmutableArray<KernelRequest> Modules { get; } =
         [.. StepLauncher.Variants.Select(request => request with { Entry = string.Empty }).Distinct()];
 
-    /// <summary>Writes the manifest.</summary>
+    /// <summary>Writes the manifest for <paramref name="architectures"/>, in their order.</summary>
     public static void Write(TextWriter writer, IEnumerable<string> architectures)
     {
         foreach (string architecture in architectures)
         {
-            foreach (KernelRequest request in Modules)
+            foreach (KernelRequest request in Modules.Where(request => request.IsFor(architecture)))
             {
                 string name = KernelCompiler.AheadOfTimeKey(KernelSources.Embedded, request, architecture).FileName;
                 writer.Write($"{request.File}\t{architecture}\t{name}\t{string.Join(';', request.Options)}\n");

@@ -8,6 +8,12 @@ namespace TeRA.Kernels.Cuda;
 /// <param name="Options">Options such as <c>-DTERA_DTYPE=1</c>, in a fixed order: another order is another variant.</param>
 internal sealed record KernelRequest(string File, string Entry, ImmutableArray<string> Options)
 {
+    /// <summary>The one target that this kernel is written for, for example <c>sm_90a</c>; null for a portable kernel.</summary>
+    public string? OnlyFor { get; init; }
+
+    /// <summary>Whether the kernel exists for <paramref name="architecture"/>.</summary>
+    public bool IsFor(string architecture) => OnlyFor is null || OnlyFor == architecture;
+
     /// <summary>Equal when file, entry and every option are.</summary>
     public bool Equals(KernelRequest? other) =>
         other is not null && File == other.File && Entry == other.Entry && Options.AsSpan().SequenceEqual(other.Options.AsSpan());

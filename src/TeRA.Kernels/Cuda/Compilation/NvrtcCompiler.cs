@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -10,7 +9,7 @@ internal sealed unsafe class NvrtcCompiler
 {
     private const int InvalidOption = 5;
 
-    private static readonly ConcurrentDictionary<string, Lazy<NvrtcSearch>> Found = new();
+    private static readonly OnceMap<string, NvrtcSearch> Found = new();
 
     private readonly NvrtcTable nvrtc;
 
@@ -35,7 +34,7 @@ internal sealed unsafe class NvrtcCompiler
     public static NvrtcSearch Find(CudaOptions options)
     {
         string key = string.Join('\n', LibrarySearch.Nvrtc(options, Environment.GetEnvironmentVariable));
-        return Found.GetOrAdd(key, static paths => new Lazy<NvrtcSearch>(() => Search(paths.Split('\n')))).Value;
+        return Found.GetOrCreate(key, static paths => Search(paths.Split('\n')));
     }
 
     /// <summary>The options that every kernel is compiled with, before its own.</summary>

@@ -20,9 +20,26 @@ internal static unsafe class ResultChecks
     {
         if (result != CudaResult.Success)
         {
-            throw Describe(driver, result, NameOf(call));
+            CudaException error = Describe(driver, result, NameOf(call));
+            throw result.IsFatal() ? Lost(error) : error;
         }
     }
+
+    /// <summary>For calls that release something, which never throw: a fatal code is remembered and told by the next call.</summary>
+    /// <returns>Whether the call succeeded.</returns>
+    public static bool Note(this CudaResult result, PrimaryContext context, [CallerArgumentExpression(nameof(result))] string call = "")
+    {
+        if (result.IsFatal())
+        {
+            context.Failure(result, NameOf(call));
+        }
+
+        return result == CudaResult.Success;
+    }
+
+    /// <summary>What every call says after the first fatal error.</summary>
+    public static DeviceLostException Lost(CudaException first) => new(
+        $"The CUDA context is lost: {first.Message} Nothing on this device can be used any more in this process; start a new one.", first);
 
     /// <summary>
     /// Whether only a new process helps: the driver's documentation says of each that it leaves the process in an inconsistent state

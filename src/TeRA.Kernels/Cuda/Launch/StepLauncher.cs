@@ -24,6 +24,7 @@ internal static class StepLauncher
     /// </summary>
     public static IEnumerable<KernelRequest> Variants =>
     [
+        .. Probe.Variants,
         .. MatrixProductLauncher.Variants,
         .. SplitSumLauncher.Variants,
         .. CoreProductLauncher.Variants,

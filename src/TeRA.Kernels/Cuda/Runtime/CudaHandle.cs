@@ -55,7 +55,7 @@ internal abstract class CudaHandle : SafeHandle
         bool released = true;
         if (!Context.IsLost)
         {
-            released = referencesContext ? DestroyInScope() : Destroy(Context.Driver, handle) == CudaResult.Success;
+            released = referencesContext ? DestroyInScope() : Destroy(Context.Driver, handle);
         }
 
         if (referencesContext)
@@ -66,15 +66,16 @@ internal abstract class CudaHandle : SafeHandle
         return released;
     }
 
-    /// <summary>The driver's call that ends the object; the context is current.</summary>
-    protected abstract CudaResult Destroy(DriverTable driver, nint value);
+    /// <summary>Makes the driver's call that ends the object; the context is current.</summary>
+    /// <returns>Whether the driver agreed.</returns>
+    protected abstract bool Destroy(DriverTable driver, nint value);
 
     private bool DestroyInScope()
     {
         try
         {
             using PrimaryContext.Scope scope = Context.EnterForRelease();
-            return Destroy(Context.Driver, handle) == CudaResult.Success;
+            return Destroy(Context.Driver, handle);
         }
         catch (TeraException)
         {

@@ -136,7 +136,14 @@ internal sealed unsafe class CudaKernel
         nuint offset;
         nuint bytes;
         CudaResult result = device.Context.Driver.cuFuncGetParamInfo(function, 0, &offset, &bytes);
-        return result == CudaResult.Success ? (int)bytes : 0;
+        if (result is CudaResult.NotFound or CudaResult.InvalidValue)
+        {
+            // An older driver, or a kernel without arguments.
+            return 0;
+        }
+
+        result.Check(device.Context, nameof(DriverTable.cuFuncGetParamInfo));
+        return (int)bytes;
     }
 
     private void ThrowArgumentSize(Type type, int found) => throw new InvalidOperationException(

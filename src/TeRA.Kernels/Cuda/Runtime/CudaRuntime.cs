@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Collections.Immutable;
 
 namespace TeRA.Kernels.Cuda;
 
@@ -7,24 +7,15 @@ namespace TeRA.Kernels.Cuda;
 /// <param name="DriverPath">Where it was found.</param>
 internal sealed unsafe record CudaRuntime(DriverTable Driver, string DriverPath)
 {
-    private static readonly ConcurrentDictionary<string, Lazy<CudaRuntime>> Loaded = new();
+    // A driver may be installed or repaired while the process lives, so failures are not kept.
+    private static readonly OnceMap<string, CudaRuntime> Loaded = new();
 
     /// <summary>Loads and initialises the driver.</summary>
     /// <exception cref="DeviceUnavailableException">There is none, or it refuses; every path tried is in the text.</exception>
     public static CudaRuntime Get(CudaOptions options)
     {
         string key = string.Join('\n', LibrarySearch.Driver(options, Environment.GetEnvironmentVariable));
-        Lazy<CudaRuntime> entry = Loaded.GetOrAdd(key, static paths => new Lazy<CudaRuntime>(() => Load(paths.Split('\n'))));
-        try
-        {
-            return entry.Value;
-        }
-        catch
-        {
-            // A driver may be installed or repaired while the process lives: failures are not kept.
-            Loaded.TryRemove(new KeyValuePair<string, Lazy<CudaRuntime>>(key, entry));
-            throw;
-        }
+        return Loaded.GetOrCreate(key, static paths => Load(paths.Split('\n')));
     }
 
     /// <summary>Initialises <paramref name="driver"/>.</summary>
@@ -50,6 +41,10 @@ internal sealed unsafe record CudaRuntime(DriverTable Driver, string DriverPath)
         Driver.cuDeviceGetCount(&count).Check(Driver);
         return count;
     }
+
+    /// <summary>The devices, in the driver's order.</summary>
+    public ImmutableArray<CudaDeviceInfo> Devices() =>
+        [.. Enumerable.Range(0, DeviceCount()).Select(ordinal => CudaProperties.Read(Driver, ordinal).Info)];
 
     /// <summary>The CUDA version that the driver supports.</summary>
     public Version Version()

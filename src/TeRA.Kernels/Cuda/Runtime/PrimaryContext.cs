@@ -65,7 +65,7 @@ internal sealed class PrimaryContext : SafeHandle
     {
         if (Volatile.Read(ref firstError) is { } error)
         {
-            throw Lost(error);
+            throw ResultChecks.Lost(error);
         }
     }
 
@@ -78,7 +78,7 @@ internal sealed class PrimaryContext : SafeHandle
             Interlocked.CompareExchange(ref firstError, error, null);
         }
 
-        return Volatile.Read(ref firstError) is { } first ? Lost(first) : error;
+        return Volatile.Read(ref firstError) is { } first ? ResultChecks.Lost(first) : error;
     }
 
     /// <summary>Hands over an object that lives as long as the context: it is released just before it.</summary>
@@ -117,9 +117,6 @@ internal sealed class PrimaryContext : SafeHandle
         Driver.cuCtxSetCurrent(previous == handle ? 0 : previous);
         return Driver.cuDevicePrimaryCtxRelease_v2(DeviceNumber) == CudaResult.Success;
     }
-
-    private static DeviceLostException Lost(CudaException first) => new(
-        $"The CUDA context is lost: {first.Message} Nothing on this device can be used any more in this process; start a new one.", first);
 
     private unsafe Scope EnterUnchecked()
     {
