@@ -208,7 +208,7 @@ public sealed unsafe class CudaDevice : Device
 
         return result == CudaResult.Success
             ? new DeviceMemoryHandle(Context, address)
-            : throw Context.Failure(result, nameof(Context.Driver.cuMemAlloc_v2), AllocationDetail(bytes));
+            : throw Context.Failure(result, nameof(Context.Driver.cuMemAlloc_v2), AllocationDetail(result, bytes));
     }
 
     /// <inheritdoc/>
@@ -217,11 +217,11 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>Refuses further work. Tensors, streams and graphs that still live keep the context until they are disposed.</summary>
     protected override void Dispose(bool disposing) => Context.Dispose();
 
-    private string AllocationDetail(long bytes)
+    private string AllocationDetail(CudaResult result, long bytes)
     {
         nuint free;
         nuint total;
-        return Context.Driver.cuMemGetInfo_v2(&free, &total) == CudaResult.Success
+        return result == CudaResult.OutOfMemory && Context.Driver.cuMemGetInfo_v2(&free, &total) == CudaResult.Success
             ? $"Asked for {bytes} bytes; {free} of {total} are free on {Id}."
             : $"Asked for {bytes} bytes on {Id}.";
     }
