@@ -26,7 +26,8 @@ using u64 = unsigned long long;
 using i64 = long long;
 
 /// The bits of x.
-TERA_HOST_DEVICE u32 float_bits(float x) {
+TERA_HOST_DEVICE u32 float_bits(float x)
+{
 #if defined(__CUDA_ARCH__)
     return __float_as_uint(x);
 #else
@@ -35,7 +36,8 @@ TERA_HOST_DEVICE u32 float_bits(float x) {
 }
 
 /// The float32 with these bits.
-TERA_HOST_DEVICE float bits_float(u32 x) {
+TERA_HOST_DEVICE float bits_float(u32 x)
+{
 #if defined(__CUDA_ARCH__)
     return __uint_as_float(x);
 #else
@@ -44,7 +46,8 @@ TERA_HOST_DEVICE float bits_float(u32 x) {
 }
 
 /// a·b + c, rounded once.
-TERA_HOST_DEVICE float fma_rn(float a, float b, float c) {
+TERA_HOST_DEVICE float fma_rn(float a, float b, float c)
+{
 #if defined(__CUDA_ARCH__)
     return __fmaf_rn(a, b, c);
 #else
@@ -53,7 +56,8 @@ TERA_HOST_DEVICE float fma_rn(float a, float b, float c) {
 }
 
 /// a·b, never fused with an addition around it.
-TERA_HOST_DEVICE float mul_rn(float a, float b) {
+TERA_HOST_DEVICE float mul_rn(float a, float b)
+{
 #if defined(__CUDA_ARCH__)
     return __fmul_rn(a, b);
 #else
@@ -62,7 +66,8 @@ TERA_HOST_DEVICE float mul_rn(float a, float b) {
 }
 
 /// a + b, never fused with a multiplication before it.
-TERA_HOST_DEVICE float add_rn(float a, float b) {
+TERA_HOST_DEVICE float add_rn(float a, float b)
+{
 #if defined(__CUDA_ARCH__)
     return __fadd_rn(a, b);
 #else
@@ -71,7 +76,8 @@ TERA_HOST_DEVICE float add_rn(float a, float b) {
 }
 
 /// √a, correctly rounded.
-TERA_HOST_DEVICE float sqrt_rn(float a) {
+TERA_HOST_DEVICE float sqrt_rn(float a)
+{
 #if defined(__CUDA_ARCH__)
     return __fsqrt_rn(a);
 #else
@@ -80,7 +86,8 @@ TERA_HOST_DEVICE float sqrt_rn(float a) {
 }
 
 /// The float32 nearest to x, ties to even.
-TERA_HOST_DEVICE float to_float_rn(u32 x) {
+TERA_HOST_DEVICE float to_float_rn(u32 x)
+{
 #if defined(__CUDA_ARCH__)
     return __uint2float_rn(x);
 #else
@@ -89,7 +96,8 @@ TERA_HOST_DEVICE float to_float_rn(u32 x) {
 }
 
 /// The float32 nearest to x, ties to even.
-TERA_HOST_DEVICE float to_float_rn(i32 x) {
+TERA_HOST_DEVICE float to_float_rn(i32 x)
+{
 #if defined(__CUDA_ARCH__)
     return __int2float_rn(x);
 #else

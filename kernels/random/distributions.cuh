@@ -28,21 +28,24 @@ struct RandomSource {
 static_assert(sizeof(RandomSource) == 24, "layout shared with C#");
 
 /// The four words of a block of the factor.
-TERA_HOST_DEVICE Words random_block(const RandomSource& source, u64 block) {
+TERA_HOST_DEVICE Words random_block(const RandomSource& source, u64 block)
+{
     constexpr u32 kTag = 0x54655241u ^ 1u;  // "TeRA" xor the format number
     return philox4x32_10(Words{static_cast<u32>(block), static_cast<u32>(block >> 32), source.stream, kTag},
                          static_cast<u32>(source.seed), static_cast<u32>(source.seed >> 32));
 }
 
 /// Word number i, 0 to 3, without indexing memory.
-TERA_HOST_DEVICE u32 select_word(const Words& w, u32 i) {
+TERA_HOST_DEVICE u32 select_word(const Words& w, u32 i)
+{
     const u32 low = (i & 1u) ? w.x1 : w.x0;
     const u32 high = (i & 1u) ? w.x3 : w.x2;
     return (i & 2u) ? high : low;
 }
 
 /// r = √(−2·ln u) of Box–Muller with u = (x + ½)·2⁻³² in (0, 1], to about one unit in the last place.
-TERA_HOST_DEVICE float normal_radius(u32 x) {
+TERA_HOST_DEVICE float normal_radius(u32 x)
+{
     const float u = fma_rn(to_float_rn(x), 0x1p-32f, 0x1p-33f);
     // u = m·2^e with m in [√½, √2); f = m − 1 is exact.
     const u32 shifted = float_bits(u) - 0x3F3504F3u;
@@ -63,7 +66,8 @@ TERA_HOST_DEVICE float normal_radius(u32 x) {
 }
 
 /// cos θ and sin θ of θ = 2π·x/2³², the quadrant taken off exactly.
-TERA_HOST_DEVICE void normal_direction(u32 x, float& cosine, float& sine) {
+TERA_HOST_DEVICE void normal_direction(u32 x, float& cosine, float& sine)
+{
     const u32 quadrant = (x + 0x20000000u) >> 30;
     const float s = mul_rn(to_float_rn(static_cast<i32>(x - (quadrant << 30))), 0x1p-30f);
     const float t = mul_rn(s, s);
@@ -95,7 +99,8 @@ template <>
 struct BlockElements<kNormal> {
     static constexpr int kElements = 4;
 
-    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&) {
+    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&)
+    {
         const bool second = position & 2u;
         float cosine, sine;
         normal_direction(second ? w.x3 : w.x1, cosine, sine);
@@ -103,7 +108,8 @@ struct BlockElements<kNormal> {
     }
 
     template <int N>
-    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out) {
+    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out)
+    {
         if constexpr (N == 1) {
             out[0] = value(w, position, source);
         } else if constexpr (N == 2) {
@@ -115,7 +121,8 @@ struct BlockElements<kNormal> {
     }
 
 private:
-    TERA_HOST_DEVICE static void pair(u32 a, u32 b, float* out) {
+    TERA_HOST_DEVICE static void pair(u32 a, u32 b, float* out)
+    {
         const float radius = normal_radius(a);
         float cosine, sine;
         normal_direction(b, cosine, sine);
@@ -128,12 +135,14 @@ template <>
 struct BlockElements<kUniform> {
     static constexpr int kElements = 4;
 
-    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&) {
+    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&)
+    {
         return of_word(select_word(w, position));
     }
 
     template <int N>
-    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out) {
+    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out)
+    {
         if constexpr (N == 4) {
             out[0] = of_word(w.x0);
             out[1] = of_word(w.x1);
@@ -149,7 +158,8 @@ TERA_UNROLL
 
 private:
     // u = ((x >> 9) + ½)·2⁻²² − 1 is the odd integer below, times 2⁻²³: both exact, so that only the product with √3 rounds.
-    TERA_HOST_DEVICE static float of_word(u32 x) {
+    TERA_HOST_DEVICE static float of_word(u32 x)
+    {
         const i32 odd = static_cast<i32>((x >> 8) | 1u) - 0x00800000;
         return mul_rn(to_float_rn(odd), 0x1.bb67aep0f * 0x1p-23f);
     }
@@ -159,12 +169,14 @@ template <>
 struct BlockElements<kRademacher> {
     static constexpr int kElements = 128;
 
-    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&) {
+    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource&)
+    {
         return of_bit(select_word(w, position >> 5) >> (position & 31u));
     }
 
     template <int N>
-    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource&, float* out) {
+    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource&, float* out)
+    {
         if constexpr (N <= 32) {
             const u32 bits = select_word(w, position >> 5) >> (position & 31u);
 TERA_UNROLL
@@ -187,12 +199,14 @@ template <>
 struct BlockElements<kTernary> {
     static constexpr int kElements = 8;
 
-    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource& source) {
+    TERA_HOST_DEVICE static float value(const Words& w, u32 position, const RandomSource& source)
+    {
         return of_half((select_word(w, position >> 1) >> ((position & 1u) << 4)) & 0xFFFFu, source);
     }
 
     template <int N>
-    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out) {
+    TERA_HOST_DEVICE static void values(const Words& w, u32 position, const RandomSource& source, float* out)
+    {
         if constexpr (N == 8) {
             const u32 words[4] = {w.x0, w.x1, w.x2, w.x3};
 TERA_UNROLL
@@ -208,7 +222,8 @@ TERA_UNROLL
     }
 
 private:
-    TERA_HOST_DEVICE static float of_half(u32 t, const RandomSource& source) {
+    TERA_HOST_DEVICE static float of_half(u32 t, const RandomSource& source)
+    {
         const float signed_magnitude = t < source.ternary_threshold ? source.magnitude : -source.magnitude;
         return t < 2u * source.ternary_threshold ? signed_magnitude : 0.0f;
     }
@@ -220,18 +235,21 @@ struct Factor {
     static constexpr int kElements = BlockElements<D>::kElements;
 
     /// Element `index`.
-    TERA_HOST_DEVICE static float element(const RandomSource& source, u64 index) {
+    TERA_HOST_DEVICE static float element(const RandomSource& source, u64 index)
+    {
         return BlockElements<D>::value(random_block(source, index / kElements), static_cast<u32>(index % kElements), source);
     }
 
     /// All elements of a block: kElements·block and those after it.
-    TERA_HOST_DEVICE static void block(const RandomSource& source, u64 block, float (&out)[kElements]) {
+    TERA_HOST_DEVICE static void block(const RandomSource& source, u64 block, float (&out)[kElements])
+    {
         BlockElements<D>::template values<kElements>(random_block(source, block), 0u, source, out);
     }
 
     /// N elements from `first`, a multiple of N; N is a power of two.
     template <int N>
-    TERA_HOST_DEVICE static void consecutive(const RandomSource& source, u64 first, float (&out)[N]) {
+    TERA_HOST_DEVICE static void consecutive(const RandomSource& source, u64 first, float (&out)[N])
+    {
         static_assert(N > 0 && (N & (N - 1)) == 0, "N is a power of two");
         if constexpr (N <= kElements) {
             BlockElements<D>::template values<N>(
@@ -250,7 +268,8 @@ template <int D>
 struct FactorReader {
     TERA_HOST_DEVICE explicit FactorReader(const RandomSource& from) : source(from), words{}, current(~0ull) {}
 
-    TERA_HOST_DEVICE float operator()(u64 index) {
+    TERA_HOST_DEVICE float operator()(u64 index)
+    {
         const u64 block = index / Factor<D>::kElements;
         if (block != current) {
             current = block;
@@ -267,7 +286,8 @@ private:
 
 /// Factor<D>::consecutive with the distribution known only at run time: for kernels where that branch does not matter.
 template <int N>
-TERA_HOST_DEVICE void consecutive_elements(const RandomSource& source, u64 first, float (&out)[N]) {
+TERA_HOST_DEVICE void consecutive_elements(const RandomSource& source, u64 first, float (&out)[N])
+{
     switch (source.distribution) {
         case kUniform: Factor<kUniform>::consecutive(source, first, out); break;
         case kRademacher: Factor<kRademacher>::consecutive(source, first, out); break;
@@ -277,7 +297,8 @@ TERA_HOST_DEVICE void consecutive_elements(const RandomSource& source, u64 first
 }
 
 /// Factor<D>::element with the distribution known only at run time.
-TERA_HOST_DEVICE float random_element(const RandomSource& source, u64 index) {
+TERA_HOST_DEVICE float random_element(const RandomSource& source, u64 index)
+{
     switch (source.distribution) {
         case kUniform: return Factor<kUniform>::element(source, index);
         case kRademacher: return Factor<kRademacher>::element(source, index);

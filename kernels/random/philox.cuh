@@ -11,7 +11,8 @@ struct Words {
     u32 x0, x1, x2, x3;
 };
 
-TERA_HOST_DEVICE Words philox_round(Words c, u32 k0, u32 k1) {
+TERA_HOST_DEVICE Words philox_round(Words c, u32 k0, u32 k1)
+{
     const u64 p0 = static_cast<u64>(0xD2511F53u) * c.x0;
     const u64 p1 = static_cast<u64>(0xCD9E8D57u) * c.x2;
     return Words{static_cast<u32>(p1 >> 32) ^ c.x1 ^ k0, static_cast<u32>(p1),
@@ -19,7 +20,8 @@ TERA_HOST_DEVICE Words philox_round(Words c, u32 k0, u32 k1) {
 }
 
 /// Ten rounds on counter c with key (k0, k1).
-TERA_HOST_DEVICE Words philox4x32_10(Words c, u32 k0, u32 k1) {
+TERA_HOST_DEVICE Words philox4x32_10(Words c, u32 k0, u32 k1)
+{
 TERA_UNROLL
     for (int round = 0; round < 10; ++round) {
         c = philox_round(c, k0, k1);

@@ -15,6 +15,7 @@ internal static class StepLauncher
         MatrixProductStep product => new MatrixProductLauncher(device, product),
         CoreProductStep product => new CoreProductLauncher(device, product),
         CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
+        FillRandomStep fill => new FillRandomLauncher(device, fill),
         _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
     };
 
@@ -29,5 +30,6 @@ internal static class StepLauncher
         .. SplitSumLauncher.Variants,
         .. CoreProductLauncher.Variants,
         .. CoreProjectionLauncher.Variants,
+        .. FillRandomLauncher.Variants,
     ];
 }

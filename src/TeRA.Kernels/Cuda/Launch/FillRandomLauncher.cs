@@ -1,0 +1,84 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>Runs <see cref="FillRandomStep"/> by kernels/random/fill.cu.</summary>
+internal sealed class FillRandomLauncher : CompiledStep
+{
+    private const int DefaultThreads = 256;
+    private const int VectorBytes = 16;
+
+    private readonly FillRandomStep step;
+    private readonly CudaKernel kernel;
+    private readonly int threads;
+    private readonly uint blocks;
+
+    /// <summary>Prepares the step.</summary>
+    /// <param name="device">Where it runs.</param>
+    /// <param name="step">What to fill.</param>
+    /// <param name="blocks">Grid size, where a test wants its own; null for as many as the device holds at once, or fewer for a short factor.</param>
+    /// <param name="threads">Block size.</param>
+    public FillRandomLauncher(CudaDevice device, FillRandomStep step, uint? blocks = null, int threads = DefaultThreads)
+    {
+        this.step = step;
+        this.threads = threads;
+        kernel = device.Kernels.Load(Request(step.Output.DType, step.Core.Source.Distribution.Kind));
+        this.blocks = blocks ?? ChooseBlocks(device);
+    }
+
+    /// <summary>Every variant of the kernel.</summary>
+    public static IEnumerable<KernelRequest> Variants =>
+        from dtype in new[] { DType.Float32, DType.BFloat16, DType.Float16 }
+        from kind in Enum.GetValues<DistributionKind>()
+        select Request(dtype, kind);
+
+    /// <inheritdoc/>
+    public override int Launches => 1;
+
+    /// <inheritdoc/>
+    public override string Description =>
+        $"{kernel.Name}<{step.Output.DType.Label()}, {step.Core.Source.Distribution}> {blocks}×{threads}";
+
+    private long Count => checked(step.Core.R * step.Core.S);
+
+    /// <inheritdoc/>
+    public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        if (Count == 0)
+        {
+            return;
+        }
+
+        var arguments = new Arguments
+        {
+            Output = addresses[step.Output.Slot],
+            Count = (ulong)Count,
+            Source = new RandomSourceArguments(step.Core),
+            Scale = (float)step.Scale,
+        };
+        kernel.Launch(arguments, (blocks, 1, 1), threads, 0, stream);
+    }
+
+    private static KernelRequest Request(DType dtype, DistributionKind kind) => new(
+        "random/fill.cu",
+        "fill_random",
+        ImmutableArray.Create($"-DTERA_DTYPE={(int)dtype}", $"-DTERA_DISTRIBUTION={(int)kind}"));
+
+    private uint ChooseBlocks(CudaDevice device)
+    {
+        long perBlock = (long)threads * (VectorBytes / step.Output.DType.Size());
+        long resident = (long)device.Traits.Processors * Math.Max(1, kernel.MaxBlocksPerProcessor(threads, 0));
+        return (uint)Math.Clamp((Count + perBlock - 1) / perBlock, 1, resident);
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Arguments
+    {
+        public nint Output;
+        public ulong Count;
+        public RandomSourceArguments Source;
+        public float Scale;
+    }
+}
