@@ -39,9 +39,5 @@ extern "C" __global__ void __launch_bounds__(tera::gemm::Config::kThreads, tera:
     WarpTile<Config> tile;
     const i64 begin = blockIdx.y * p.part_length;
     multiply_tiles(tile, a, b, shared, begin, min(p.k, begin + p.part_length));
-
-    const OutputWriter<Config::kDType> writer(p.output);
-    tile.for_each_pair([&](u32 row, u32 column, float first, float second) {
-        writer.write(first_m + row, first_n + column, first, second);
-    });
+    write_tile<Config>(tile, p.output, shared, first_m, first_n);
 }

@@ -28,17 +28,18 @@ __device__ __forceinline__ void multiply_tiles(
         ptx::cp_async_commit(); // also when empty: the count of groups stays the count of steps
     };
 
+    // The first steps only load: one loop, so that the loaders' code exists once.
 #pragma unroll 1
-    for (int step = 0; step < C::kStages - 1; ++step) {
-        load(step);
-    }
-#pragma unroll 1
-    for (int step = 0; step < steps; ++step) {
-        ptx::cp_async_wait<C::kStages - 2>(); // this step's copies, of this thread
-        __syncthreads();                      // of every thread; and all are done with the stage that is filled next
+    for (int step = 1 - C::kStages; step < steps; ++step) {
+        if (step >= 0) {
+            ptx::cp_async_wait<C::kStages - 2>(); // this step's copies, of this thread
+            __syncthreads();                      // of every thread; and all are done with the stage that is filled next
+        }
         load(step + C::kStages - 1);
-        const unsigned char* stage = shared + step % C::kStages * C::kStageBytes;
-        tile.multiply(stage, stage + C::MapA::kBytes);
+        if (step >= 0) {
+            const unsigned char* stage = shared + step % C::kStages * C::kStageBytes;
+            tile.multiply(stage, stage + C::MapA::kBytes);
+        }
     }
     ptx::cp_async_wait<0>();
     __syncthreads();

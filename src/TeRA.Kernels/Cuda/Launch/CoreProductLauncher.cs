@@ -23,7 +23,7 @@ internal sealed class CoreProductLauncher : CompiledStep
         this.step = step;
         core = new CoreArguments(step.Core);
         schedule = Schedule(step);
-        kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config.PipelineBytes);
+        kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config);
         sum = schedule.Parts > 1 ? new SplitSumLauncher(device, step.A.DType) : null;
     }
 
@@ -78,7 +78,7 @@ internal sealed class CoreProductLauncher : CompiledStep
                 Parts = schedule.Parts,
             },
         };
-        kernel.Launch(arguments, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.PipelineBytes, stream);
+        kernel.Launch(arguments, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.SharedBytes, stream);
         sum?.Launch(arguments.Output, stream);
     }
 

@@ -16,7 +16,6 @@ internal sealed class CoreProjectionLauncher : CompiledStep
     private readonly ProductSchedule schedule;
     private readonly CudaKernel kernel;
     private readonly CudaKernel sum;
-    private readonly int sharedBytes;
 
     /// <summary>Chooses and loads the kernels.</summary>
     /// <exception cref="NotSupportedException">Dtypes that the kernels don't take.</exception>
@@ -26,8 +25,7 @@ internal sealed class CoreProjectionLauncher : CompiledStep
         this.step = step;
         core = new CoreArguments(step.Core);
         schedule = Schedule(step);
-        sharedBytes = SharedBytes(schedule.Config);
-        kernel = ProductKernels.Load(device, Request(schedule.Config), sharedBytes);
+        kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config);
         sum = device.Kernels.Load(SumRequest);
     }
 
@@ -58,10 +56,6 @@ internal sealed class CoreProjectionLauncher : CompiledStep
     public static ProductSchedule Schedule(CoreProjectionStep step) =>
         ProductSchedule.Choose(Large(step.Q.DType), Small(step.Q.DType), step.Core.R, step.Core.S, step.Tokens);
 
-    /// <summary>The pipeline's bytes, or those of the float32 tile of H that takes its place.</summary>
-    public static int SharedBytes(ProductConfig config) =>
-        Math.Max(config.PipelineBytes, config.Tile.M * (config.Tile.N + 1) * sizeof(float));
-
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
@@ -81,7 +75,7 @@ internal sealed class CoreProjectionLauncher : CompiledStep
             TilesM = schedule.TilesM,
             TilesN = schedule.TilesN,
         };
-        kernel.Launch(tiles, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, sharedBytes, stream);
+        kernel.Launch(tiles, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.SharedBytes, stream);
 
         var sums = new SumArguments
         {

@@ -18,7 +18,7 @@ internal sealed class MatrixProductLauncher : CompiledStep
         CheckDTypes(step);
         this.step = step;
         schedule = Schedule(step);
-        kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config.PipelineBytes);
+        kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config);
         sum = schedule.Parts > 1 ? new SplitSumLauncher(device, step.A.DType) : null;
     }
 
@@ -76,7 +76,7 @@ internal sealed class MatrixProductLauncher : CompiledStep
                 Parts = schedule.Parts,
             },
         };
-        kernel.Launch(arguments, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.PipelineBytes, stream);
+        kernel.Launch(arguments, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.SharedBytes, stream);
         sum?.Launch(arguments.Output, stream);
     }
 

@@ -16,8 +16,8 @@ internal sealed record ProductConfig(
     /// <summary>Threads of a block.</summary>
     public int Threads => Warps.M * Warps.N * 32;
 
-    /// <summary>Bytes of shared memory that the pipeline takes.</summary>
-    public int PipelineBytes => Stages * (Tile.M + Tile.N) * Tile.K * DType.Size();
+    /// <summary>Dynamic shared memory of a block: the pipeline's stages, or the float32 tile that takes their place afterwards (output.cuh's stride).</summary>
+    public int SharedBytes => Math.Max(Stages * (Tile.M + Tile.N) * Tile.K * DType.Size(), Tile.M * (Tile.N + 8) * sizeof(float));
 
     /// <summary>The macros, in the order of the header.</summary>
     public ImmutableArray<string> Options =>

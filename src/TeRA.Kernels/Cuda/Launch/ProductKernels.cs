@@ -12,10 +12,10 @@ internal static class ProductKernels
     public static ImmutableArray<bool> Either { get; } = [false, true];
 
     /// <summary>Loads a product kernel and allows it the shared memory that its configuration takes.</summary>
-    public static CudaKernel Load(CudaDevice device, KernelRequest request, int sharedBytes)
+    public static CudaKernel Load(CudaDevice device, KernelRequest request, ProductConfig config)
     {
         CudaKernel kernel = device.Kernels.Load(request);
-        kernel.AllowSharedMemory(sharedBytes);
+        kernel.AllowSharedMemory(config.SharedBytes);
         return kernel;
     }
 
