@@ -1,0 +1,32 @@
+using TeRA.Kernels.Cpu.Steps;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cpu;
+
+/// <summary>Chooses the implementation of a step: which one, and float32 or float64.</summary>
+internal static class CpuCompiler
+{
+    /// <summary>Makes a step ready to run.</summary>
+    /// <exception cref="NotSupportedException">The step is of a type that this device does not know.</exception>
+    public static CpuStep Create(WorkerPool pool, Step step) => step switch
+    {
+        MatrixProductStep s => s.A.DType == DType.Float64 ? new CpuMatrixProduct<double>(pool, s) : new CpuMatrixProduct<float>(pool, s),
+        CoreProductStep s => s.A.DType == DType.Float64 ? new CpuCoreProduct<double>(pool, s) : new CpuCoreProduct<float>(pool, s),
+        CoreProjectionStep s => s.Q.DType == DType.Float64 ? new CpuCoreProjection<double>(pool, s) : new CpuCoreProjection<float>(pool, s),
+        KroneckerStep s => s.Output.DType == DType.Float64 ? new CpuKronecker<double>(pool, s) : new CpuKronecker<float>(pool, s),
+        OuterVectorsStep s => s.Output.DType == DType.Float64 ? new CpuOuterVectors<double>(pool, s) : new CpuOuterVectors<float>(pool, s),
+        VectorMarginalsStep s => new CpuVectorMarginals(pool, s),
+        ConvertStep s => Wide(s.Input, s.Output) ? new CpuConvert<double>(pool, s) : new CpuConvert<float>(pool, s),
+        ScaledAddStep s => s.A.DType == DType.Float64 ? new CpuScaledAdd<double>(pool, s) : new CpuScaledAdd<float>(pool, s),
+        ColumnSumStep s => Wide(s.Input, s.Output) ? new CpuColumnSum<double>(pool, s) : new CpuColumnSum<float>(pool, s),
+        FillRandomStep s => new CpuFillRandom(pool, s),
+        ActivationStep s => s.Input.DType == DType.Float64 ? new CpuActivation<double>(pool, s) : new CpuActivation<float>(pool, s),
+        ActivationGradientStep s => s.Input.DType == DType.Float64 ? new CpuActivationGradient<double>(pool, s) : new CpuActivationGradient<float>(pool, s),
+        MeanSquaredErrorStep s => s.Prediction.DType == DType.Float64 ? new CpuMeanSquaredError<double>(pool, s) : new CpuMeanSquaredError<float>(pool, s),
+        SoftmaxCrossEntropyStep s => new CpuSoftmaxCrossEntropy(pool, s),
+        OptimizerStep s => s.DType == DType.Float64 ? new CpuOptimizer<double>(pool, s) : new CpuOptimizer<float>(pool, s),
+        _ => throw new NotSupportedException($"The CPU device has no implementation of {step.GetType().Name} ({step.Label})."),
+    };
+
+    private static bool Wide(Operand first, Operand second) => first.DType == DType.Float64 || second.DType == DType.Float64;
+}
