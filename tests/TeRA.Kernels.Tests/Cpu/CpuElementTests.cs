@@ -93,6 +93,8 @@ internal sealed class CpuElementTests
     [Test]
     public void Activations_and_their_gradients_are_right([Values] ActivationKind kind, [ValueSource(nameof(DTypes))] DType dtype, [Values] bool inPlace)
     {
+        // In float64 the error is the reference's own: its Φ of negative numbers is a difference.
+        double terms = dtype == DType.Float64 ? 64 : 8;
         foreach (int count in Counts)
         {
             double[] x = [.. CpuCase.Values(count, 1).Select(value => 4 * value)];
@@ -102,7 +104,7 @@ internal sealed class CpuElementTests
                     Operand output = run.Output("output", dtype, count);
                     return (new ActivationStep(kind, run.Input("x", dtype, x), output, count) { Label = kind.ToString() }, [output]);
                 },
-                terms: 8,
+                terms,
                 magnitudes: false,
                 floor: 1);
             CpuCase.Run(
@@ -113,7 +115,7 @@ internal sealed class CpuElementTests
                     Operand result = inPlace ? gradient : run.Output("dx", dtype, count);
                     return (new ActivationGradientStep(kind, run.Input("x", dtype, x), gradient, result, count) { Label = $"{kind} gradient" }, [result]);
                 },
-                terms: 16,
+                terms,
                 magnitudes: false,
                 floor: 1);
         }
