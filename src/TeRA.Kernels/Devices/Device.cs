@@ -20,6 +20,9 @@ public abstract class Device : IDisposable
     /// <summary>Short name that selects it again: <c>cpu</c>, <c>cuda:0</c>.</summary>
     public abstract string Id { get; }
 
+    /// <summary>True for a device that the whole process shares: disposing it has no effect.</summary>
+    private protected virtual bool IsProcessWide => false;
+
     /// <summary>Scratch that all layers share, one arena a stream.</summary>
     internal ScratchArenas Scratch { get; }
 
@@ -99,8 +102,12 @@ public abstract class Device : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        Scratch.Dispose();
-        Dispose(true);
+        if (!IsProcessWide)
+        {
+            Scratch.Dispose();
+            Dispose(true);
+        }
+
         GC.SuppressFinalize(this);
     }
 
