@@ -59,6 +59,29 @@ public sealed class Tape : IDisposable
     /// <param name="x">Any shape.</param>
     public Tensor Gelu(Tensor x) => Activation(ActivationKind.Gelu, x);
 
+    /// <summary>a + b, element by element: a residual connection.</summary>
+    /// <param name="a">Any shape.</param>
+    /// <param name="b">Same shape and dtype.</param>
+    /// <exception cref="ArgumentException">A shape, dtype or device does not fit.</exception>
+    public Tensor Add(Tensor a, Tensor b)
+    {
+        Check(a, nameof(a), dtype: null);
+        Check(b, nameof(b), a.DType);
+        if (!b.Shape.SequenceEqual(a.Shape))
+        {
+            throw new ArgumentException($"Expected the shape of a, {a}, found {b}.", nameof(b));
+        }
+
+        TapeNode? first = ProducerOf(a), second = ProducerOf(b);
+        if (Next() is not AddNode node || !node.Serves(a, first, second))
+        {
+            node = Replace(AddNode.Create(a, first, second));
+        }
+
+        node.Forward(a, b, Stream);
+        return Record(node);
+    }
+
     /// <summary>The mean of the squared differences: one float32 (float64) on the device.</summary>
     /// <param name="prediction">[…, C].</param>
     /// <param name="target">Same shape and dtype.</param>
