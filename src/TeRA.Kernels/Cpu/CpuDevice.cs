@@ -89,9 +89,12 @@ public sealed class CpuDevice : Device
     internal override CompiledStep Compile(Step step) => CpuCompiler.Create(pool, step);
 
     /// <inheritdoc/>
+    private protected override bool IsProcessWide => isShared;
+
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing && !isShared)
+        if (disposing)
         {
             pool.Dispose();
         }
