@@ -16,6 +16,7 @@ internal static class StepLauncher
         CoreProductStep product => new CoreProductLauncher(device, product),
         CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
         FillRandomStep fill => new FillRandomLauncher(device, fill),
+        KroneckerStep kronecker => new KroneckerLauncher(device, kronecker),
         _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
     };
 
@@ -31,5 +32,6 @@ internal static class StepLauncher
         .. CoreProductLauncher.Variants,
         .. CoreProjectionLauncher.Variants,
         .. FillRandomLauncher.Variants,
+        .. KroneckerLauncher.Variants,
     ];
 }

@@ -12,50 +12,33 @@ internal static class KroneckerPasses
     /// <summary>The launches of <paramref name="step"/>, in order. Lengths of zero are the caller's affair.</summary>
     public static ImmutableArray<KroneckerPass> Plan(KroneckerStep step, DeviceTraits traits)
     {
-        var search = new Search(step, traits);
-        search.Extend([], 0);
-        return search.Best;
-    }
-
-    private sealed class Search(KroneckerStep step, DeviceTraits traits)
-    {
-        private readonly List<int> bestCuts = [];
-        private double bestTraffic = double.PositiveInfinity;
-
-        public ImmutableArray<KroneckerPass> Best { get; private set; } = [];
-
-        /// <summary>Tries every last mode of the next group, the longest group first, so that few launches are found early.</summary>
-        public void Extend(ImmutableArray<Range> groups, int start)
+        for (int count = 1; ; count++)
         {
-            if (start == step.Modes.Length)
+            ImmutableArray<KroneckerPass>[] candidates =
+                [.. Cuts(0, step.Modes.Length, count).Select(groups => Arrange(step, groups, traits)).Where(passes => !passes.IsEmpty)];
+            if (candidates.Length > 0)
             {
-                Consider(groups);
-                return;
-            }
-
-            if (!Best.IsEmpty && groups.Length >= Best.Length)
-            {
-                return;
-            }
-
-            for (int end = Math.Min(step.Modes.Length, start + SlabPlan.MaxModes); end > start; end--)
-            {
-                Extend(groups.Add(start..end), end);
+                return candidates.MinBy(Traffic);
             }
         }
+    }
 
-        private void Consider(ImmutableArray<Range> groups)
+    /// <summary>Elements read and written by all launches together.</summary>
+    private static double Traffic(ImmutableArray<KroneckerPass> passes) =>
+        passes.Sum(pass => (double)pass.Outer * pass.Inner * (pass.In + pass.Out));
+
+    /// <summary>All ways to cut the modes from <paramref name="start"/> on into <paramref name="count"/> groups of neighbours.</summary>
+    private static IEnumerable<ImmutableArray<Range>> Cuts(int start, int modes, int count)
+    {
+        int longest = Math.Min(SlabPlan.MaxModes, modes - start - (count - 1));
+        int shortest = count == 1 ? modes - start : 1;
+        for (int length = shortest; length <= longest; length++)
         {
-            ImmutableArray<KroneckerPass> passes = Arrange(step, groups, traits);
-            if (passes.IsEmpty)
+            Range group = start..(start + length);
+            IEnumerable<ImmutableArray<Range>> rest = count == 1 ? [[]] : Cuts(start + length, modes, count - 1);
+            foreach (ImmutableArray<Range> groups in rest)
             {
-                return;
-            }
-
-            double traffic = passes.Sum(pass => (double)pass.Outer * pass.Inner * (pass.In + pass.Out));
-            if (Best.IsEmpty || passes.Length < Best.Length || (passes.Length == Best.Length && traffic < bestTraffic))
-            {
-                (Best, bestTraffic) = (passes, traffic);
+                yield return [group, .. groups];
             }
         }
     }

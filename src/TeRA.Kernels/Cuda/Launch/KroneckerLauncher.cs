@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// Runs a <see cref="KroneckerStep"/> by kernels/kronecker: as few launches as its slabs allow, large single modes each in one of their own.
+/// Results between launches lie in the workspace in float32, in two halves by turns.
+/// </summary>
+internal sealed class KroneckerLauncher : CompiledStep
+{
+    private const string SlabFile = "kronecker/slab.cu";
+    private const string DenseFile = "kronecker/dense.cu";
+
+    private readonly KroneckerStep step;
+    private readonly ImmutableArray<KroneckerPassLauncher> passes;
+    private readonly long half;
+
+    /// <summary>Cuts the step into launches and compiles their kernels.</summary>
+    public KroneckerLauncher(CudaDevice device, KroneckerStep step)
+    {
+        this.step = step;
+        if (step.Outer == 0 || step.Inner == 0 || step.Out == 0)
+        {
+            passes = [];
+            return;
+        }
+
+        ImmutableArray<KroneckerPass> plan = KroneckerPasses.Plan(step, device.Traits);
+        passes = [.. plan.Select((pass, i) => Prepare(device, pass, i, plan.Length))];
+        half = plan.SkipLast(1).Select(pass => checked(pass.Outer * pass.Out * pass.Inner * sizeof(float))).DefaultIfEmpty(0).Max();
+        half = (half + 255) / 256 * 256;
+    }
+
+    /// <inheritdoc/>
+    public override long WorkspaceBytes => Math.Min(2, Math.Max(0, passes.Length - 1)) * half;
+
+    /// <inheritdoc/>
+    public override int Launches => passes.Length;
+
+    /// <inheritdoc/>
+    public override string Description => passes.IsEmpty ? "kronecker: nothing" : string.Join(" + ", passes.Select(pass => pass.Description));
+
+    /// <summary>Every variant of both kernels.</summary>
+    public static IEnumerable<KernelRequest> Variants =>
+        from kernel in new[] { (SlabFile, "kronecker_slab"), (DenseFile, "kronecker_dense") }
+        from input in Enumerable.Range(0, 4)
+        from output in Enumerable.Range(0, 3)
+        select Request(kernel.Item1, kernel.Item2, input, output);
+
+    /// <inheritdoc/>
+    public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        for (int i = 0; i < passes.Length; i++)
+        {
+            bool first = i == 0, last = i == passes.Length - 1;
+            nint input = !first ? Half(addresses, i - 1) : step.Input is { } operand ? addresses[operand.Slot] : 0;
+            nint output = last ? addresses[step.Output.Slot] : Half(addresses, i);
+            nint addTo = last && step.AddTo is { } added ? addresses[added.Slot] : 0;
+            nint scale = first && step.InputScale is { } vector ? addresses[vector.Slot] : 0;
+            passes[i].Run(input, output, addTo, scale, stream);
+        }
+    }
+
+    /// <summary>The kernel for a pass.</summary>
+    /// <param name="slab">Whether it is <c>kronecker_slab</c>.</param>
+    /// <param name="input">Element type; null for the generated core.</param>
+    /// <param name="output">Element type.</param>
+    internal static KernelRequest Request(bool slab, DType? input, DType output) => Request(
+        slab ? SlabFile : DenseFile,
+        slab ? "kronecker_slab" : "kronecker_dense",
+        input is { } dtype ? (int)dtype : 3,
+        (int)output);
+
+    private static KernelRequest Request(string file, string entry, int input, int output) =>
+        new(file, entry, [$"-DTERA_INPUT={input}", $"-DTERA_OUTPUT={output}"]);
+
+    private nint Half(ReadOnlySpan<nint> addresses, int pass) => addresses[Step.WorkspaceSlot] + (nint)(pass % 2 * half);
+
+    private KroneckerPassLauncher Prepare(CudaDevice device, KroneckerPass pass, int index, int count)
+    {
+        DType? input = index > 0 ? DType.Float32 : step.Input?.DType;
+        DType output = index < count - 1 ? DType.Float32 : step.Output.DType;
+        CudaKernel kernel = device.Kernels.Load(Request(pass.Slab is not null, input, output));
+        // Only the first launch reads the scale, and only the last one applies alpha.
+        var common = new KroneckerPassLauncher.Common(
+            index == 0 ? step.Core : null, step.Factors, new ScaleIndexArguments(step.Inner, step.In), index == count - 1 ? (float)step.Alpha : 1f);
+        return pass.Slab is { } slab
+            ? new SlabPassLauncher(kernel, slab, common, device.Traits)
+            : new DensePassLauncher(kernel, pass, common);
+    }
+}
