@@ -84,7 +84,7 @@ public static class FileRule
     /// <summary>A tensor has a dtype that can't be used for this.</summary>
     public const string WrongDType = "wrong-dtype";
 
-    /// <summary>A folder lacks one of its files.</summary>
+    /// <summary>A folder lacks one of its files, or stands where a file is wanted.</summary>
     public const string MissingFile = "missing-file";
 
     /// <summary>A configuration file is larger than any could need to be.</summary>

@@ -56,9 +56,15 @@ public sealed class SafetensorsFile : IDisposable
     /// <summary>Opens and validates a file.</summary>
     /// <exception cref="FileFormatException">The file breaks a rule of the format (<see cref="FileRule"/>).</exception>
     /// <exception cref="IOException">The file is missing or can't be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static SafetensorsFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path))
+        {
+            throw new FileFormatException(path, FileRule.MissingFile, "expected a safetensors file, found a folder; name the file in it.");
+        }
+
         SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {

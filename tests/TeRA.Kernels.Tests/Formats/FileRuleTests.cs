@@ -157,6 +157,7 @@ internal sealed class FileRuleTests
             File.WriteAllText(folder["adapter_model.bin"], "");
             TeraAdapter.Load(folder.Root);
         }),
+        Other(FileRule.MissingFile, "found a folder", folder => SafetensorsFile.Open(folder.Root)),
         Other(FileRule.MissingTensor, "expected a tensor \"x\", found 2 others, such as \"base_model.model.fc0.lora_A.weight\"", _ => OpenData(file => file.Bytes("x"))),
         Other(FileRule.WrongDType, "\"n\" has dtype I64; expected F64, F32, BF16 or F16", folder =>
         {
