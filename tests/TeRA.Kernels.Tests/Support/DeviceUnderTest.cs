@@ -8,7 +8,7 @@ internal static class DeviceUnderTest
     private static readonly Lazy<(CudaDevice? Device, string Reason)> SharedCuda = new(OpenCuda);
 
     /// <summary>The CPU device.</summary>
-    public static Device Cpu { get; } = new NaiveDevice();
+    public static Device Cpu => CpuDevice.Shared;
 
     /// <summary>The first CUDA device; the test is ignored, with the reason, where there is none.</summary>
     public static CudaDevice Cuda

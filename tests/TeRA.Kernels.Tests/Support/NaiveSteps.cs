@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using TeRA.Kernels.Steps;
+using TeRA.Kernels.Verification;
 
 namespace TeRA.Kernels.Tests.Support;
 
