@@ -53,7 +53,7 @@ internal static class PlanText
 
     private static string Headline(LayerProblem problem, LayerPlan plan) =>
         $"{problem.Update?.Method ?? "frozen"} {problem.OutFeatures}×{problem.InFeatures}, {problem.Tokens} tokens, {problem.DType.Label()}, "
-        + (plan.Traits.Kind == DeviceKind.Cuda ? $"cuda sm_{plan.Traits.Architecture}" : $"cpu, {plan.Traits.Processors} threads")
+        + (plan.Traits.Kind == DeviceKind.Cuda ? $"cuda sm_{plan.Traits.Architecture}" : $"cpu, {plan.Traits.Processors} thread{(plan.Traits.Processors == 1 ? "" : "s")}")
         + $": {plan.Path.ToString().ToLowerInvariant()} path";
 
     private static void Append(

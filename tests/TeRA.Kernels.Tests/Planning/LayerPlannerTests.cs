@@ -149,6 +149,19 @@ internal sealed class LayerPlannerTests
     }
 
     [Test]
+    public void A_device_adds_its_kernels_and_launches()
+    {
+        using var device = new CpuDevice(threads: 1);
+        using Tensor weight = device.Allocate(DType.Float32, 64, 64);
+        using var layer = new AdaptedLinear(device, weight, null, TeraUpdate.Propose(64, 64));
+        LayerPlan plan = layer.Plan(32);
+        TestContext.Out.WriteLine(plan.Explain());
+        Assert.That(plan.ForwardKernels, Has.Length.EqualTo(plan.Forward.Steps.Length).And.All.Not.Empty);
+        Assert.That((plan.ForwardLaunches, plan.BackwardLaunches), Is.EqualTo((0, 0)), "the CPU launches nothing");
+        Assert.That(layer.Explain(32), Does.Contain($"[{plan.ForwardKernels[0]}]").And.StartsWith("tera 64×64, 32 tokens, float32, cpu, 1 thread:"));
+    }
+
+    [Test]
     public void Predictions_are_near_the_measured_frozen_layer()
     {
         LayerPlan plan = Plan(8192, null);
