@@ -41,6 +41,12 @@ internal static unsafe class Activations
     /// <summary>x·Φ(x).</summary>
     public static void Gelu<T>(T* x, T* y, long count) where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
+        if (typeof(T) == typeof(float))
+        {
+            SingleGelu.Forward((float*)x, (float*)y, count);
+            return;
+        }
+
         for (long i = 0; i < count; i++)
         {
             double value = double.CreateTruncating(x[i]);
@@ -51,6 +57,12 @@ internal static unsafe class Activations
     /// <summary>dy·(Φ(x) + x·φ(x)).</summary>
     public static void GeluGradient<T>(T* x, T* dy, T* dx, long count) where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
+        if (typeof(T) == typeof(float))
+        {
+            SingleGelu.Backward((float*)x, (float*)dy, (float*)dx, count);
+            return;
+        }
+
         for (long i = 0; i < count; i++)
         {
             double value = double.CreateTruncating(x[i]);

@@ -161,6 +161,31 @@ internal sealed class CpuElementTests
     }
 
     [Test]
+    public void Gelu_of_float32_is_the_nearest_number_or_its_neighbour()
+    {
+        const int Count = 40_001;
+        double[] x = [.. Enumerable.Range(0, Count).Select(i => (double)(float)((i - 20_000) * 0.0007))];
+        using var run = new StepRunner(CpuCase.Devices[1]);
+        Operand input = run.Input("x", DType.Float32, x), y = run.Output("y", DType.Float32, Count), dx = run.Output("dx", DType.Float32, Count);
+        Operand ones = run.Input("dy", DType.Float32, [.. Enumerable.Repeat(1.0, Count)]);
+        run.Run(new ActivationStep(ActivationKind.Gelu, input, y, Count) { Label = "gelu" });
+        run.Run(new ActivationGradientStep(ActivationKind.Gelu, input, ones, dx, Count) { Label = "gelu gradient" });
+        double[] values = run.Read(y), slopes = run.Read(dx);
+        for (int i = 0; i < Count; i++)
+        {
+            double cumulative = ErrorFunction.Normal(x[i]), density = ErrorFunction.Density(x[i]);
+            Assert.That((float)values[i], Is.EqualTo((float)(x[i] * cumulative)).Within(1).Ulps, $"gelu({x[i]})");
+            // The slope's two terms cancel for negative x, so its error is one of the terms.
+            Assert.That(slopes[i], Is.EqualTo(cumulative + (x[i] * density)).Within(1e-9 * (cumulative + Math.Abs(x[i] * density)) + (6e-8 * Math.Abs(slopes[i])) + 1e-45));
+        }
+
+        double[] special = [double.PositiveInfinity, double.NegativeInfinity, double.NaN, 0, 100, -100];
+        Operand odd = run.Input("special", DType.Float32, special), result = run.Output("result", DType.Float32, 6);
+        run.Run(new ActivationStep(ActivationKind.Gelu, odd, result, 6) { Label = "gelu" });
+        Assert.That(run.Read(result), Is.EqualTo(new[] { double.PositiveInfinity, double.NaN, double.NaN, 0, 100, 0 }));
+    }
+
+    [Test]
     public void Outer_products_and_their_marginals_are_right([Values(DType.Float32, DType.Float64)] DType dtype, [Values] bool exact)
     {
         var problems =

@@ -25,6 +25,6 @@ internal unsafe interface ISimd<TVector, T>
     /// <summary>Element-wise sum.</summary>
     static abstract TVector Add(TVector left, TVector right);
 
-    /// <summary>left·right + sum, rounded once.</summary>
+    /// <summary>left·right + sum: fused, rounded once, wherever the processor can (all with AVX2 or on Arm64); elsewhere two roundings.</summary>
     static abstract TVector MultiplyAdd(TVector left, TVector right, TVector sum);
 }

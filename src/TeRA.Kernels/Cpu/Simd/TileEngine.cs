@@ -4,7 +4,7 @@ namespace TeRA.Kernels.Cpu.Simd;
 
 /// <summary>
 /// The innermost product: a few rows by <see cref="Columns"/> columns in registers. Each element of the result is one chain of
-/// fused multiply-adds in the order of the depth, whatever its place in a tile, so that results don't depend on how work is cut.
+/// multiply-adds in the order of the depth, whatever its place in a tile, so that results don't depend on how work is cut.
 /// </summary>
 /// <typeparam name="T">float or double.</typeparam>
 internal abstract unsafe class TileEngine<T>(string name, int maximumRows, int columns) where T : unmanaged

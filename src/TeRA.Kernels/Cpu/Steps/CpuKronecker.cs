@@ -15,7 +15,8 @@ namespace TeRA.Kernels.Cpu.Steps;
 internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     private const long KeptElements = 1 << 18;
-    private const long SlabBytes = 1 << 18;
+    private const long TokenSlabBytes = 1 << 18;
+    private const long PieceSlabBytes = 1 << 21;
     private readonly KroneckerStep step;
     private readonly ImmutableArray<KroneckerStage<T>> stages;
     private readonly MatrixSource<T> input;
@@ -40,7 +41,7 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
         stages = inLength == 0 ? [] : Stages(step);
         input = Source(step, inLength);
         long longest = stages.Aggregate(Math.Max(inLength, outLength), (length, stage) => Math.Max(length, stage.ResultLength));
-        width = Width(longest, step.Outer * step.Inner, pool.ThreadCount);
+        width = Width(longest, step, pool.ThreadCount);
         slabLength = longest * width;
         lineLength = Math.Max(Math.Max(inLength, outLength), width);
         long packed = stages.Sum(stage => stage.PanelLength);
@@ -53,6 +54,20 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
     }
 
     private long Lanes => step.Outer * step.Inner;
+
+    private long Blocks
+    {
+        get
+        {
+            long blocks = 0;
+            foreach (KroneckerStage<T> stage in stages)
+            {
+                blocks += stage.Blocks;
+            }
+
+            return blocks;
+        }
+    }
 
     /// <inheritdoc/>
     protected override void Execute(ReadOnlySpan<nint> addresses)
@@ -77,7 +92,7 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
             if (kept is null)
             {
                 panels = shared + inLength;
-                Pool.Run(this, 0, stages.Length);
+                Pool.Run(this, 0, Blocks);
             }
 
             Pool.Run(this, 1, Parts(Lanes, width));
@@ -89,7 +104,7 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
     {
         if (phase == 0)
         {
-            stages[(int)item].Pack(panels + Offset((int)item), (T*)scratch);
+            Pack(item, panels, (T*)scratch);
             return;
         }
 
@@ -133,13 +148,17 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
             : new MemorySource<T>(step.Input!.Value.DType, alongDepth: true, line);
     }
 
-    /// <summary>Lanes of a slab: whole tiles, few enough for the cache and for every thread to have work.</summary>
-    private static long Width(long longest, long lanes, int threads)
+    /// <summary>
+    /// Lanes of a slab: whole tiles, few enough for the cache and for every thread to have work. Pieces of inner elements lie a
+    /// page or more apart in memory; longer pieces make up for a slab that is larger than the nearest cache.
+    /// </summary>
+    private static long Width(long longest, KroneckerStep step, int threads)
     {
         int unit = TileEngine<T>.Best.Columns;
-        long fitting = SlabBytes / sizeof(T) / Math.Max(1, longest) / unit;
-        long sharing = lanes / Math.Max(1, 2 * threads) / unit;
-        return unit * Math.Clamp(Math.Min(fitting, sharing), 1, 4);
+        long bytes = step.Inner == 1 ? TokenSlabBytes : PieceSlabBytes;
+        long fitting = bytes / sizeof(T) / Math.Max(1, longest) / unit;
+        long sharing = step.Outer * step.Inner / Math.Max(1, 2 * threads) / unit;
+        return unit * Math.Clamp(Math.Min(fitting, sharing), 1, 8);
     }
 
     private T[] Keep(long packed, long packing)
@@ -148,13 +167,25 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
         using var scratch = new NativeMemoryHandle(packing * sizeof(T));
         fixed (T* start = table)
         {
-            for (int i = 0; i < stages.Length; i++)
+            for (long block = 0; block < Blocks; block++)
             {
-                stages[i].Pack(start + Offset(i), (T*)scratch.Pointer);
+                Pack(block, start, (T*)scratch.Pointer);
             }
         }
 
         return table;
+    }
+
+    /// <summary>The block's number runs over all stages.</summary>
+    private void Pack(long block, T* table, T* scratch)
+    {
+        int stage = 0;
+        for (; block >= stages[stage].Blocks; stage++)
+        {
+            block -= stages[stage].Blocks;
+        }
+
+        stages[stage].Pack(block, table + Offset(stage), scratch);
     }
 
     private long Offset(int stage)

@@ -8,6 +8,7 @@ namespace TeRA.Kernels.Cpu.Steps;
 internal sealed unsafe class CpuMeanSquaredError<T> : CpuStep where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     private const int Chunk = 4096;
+    private const int ShortSum = 128;
     private readonly MeanSquaredErrorStep step;
     private readonly long count;
     private readonly T slope;
@@ -54,18 +55,22 @@ internal sealed unsafe class CpuMeanSquaredError<T> : CpuStep where T : unmanage
             -T.One,
             difference,
             length);
-        double sum = 0;
-        for (int i = 0; i < length; i++)
-        {
-            double value = double.CreateTruncating(difference[i]);
-            sum += value * value;
-        }
-
-        ((double*)Pool.Shared)[item] = sum;
+        ((double*)Pool.Shared)[item] = SumOfSquares(difference, length);
         if (gradient != 0)
         {
             Vectors.Scale(difference, slope, length);
             Storage.Write(difference, gradient, step.Gradient!.Value.DType, first, length);
         }
+    }
+
+    private static double SumOfSquares(T* values, int length)
+    {
+        double sum = 0;
+        for (int i = 0; i < length; i += ShortSum)
+        {
+            sum += double.CreateTruncating(Vectors.Dot(values + i, values + i, Math.Min(ShortSum, length - i)));
+        }
+
+        return sum;
     }
 }

@@ -44,14 +44,15 @@ internal sealed unsafe class KroneckerStage<T> where T : unmanaged
 
     private long After { get; }
 
-    /// <summary>Generates and packs the factor.</summary>
-    public void Pack(T* panels, T* scratch)
+    /// <summary>Parts that the factor is packed in.</summary>
+    public long Blocks => Out == 0 ? 0 : (In + DepthBlock - 1) / DepthBlock;
+
+    /// <summary>Generates and packs one part of the factor.</summary>
+    public void Pack(long block, T* panels, T* scratch)
     {
-        for (long k = 0; k < In && Out > 0; k += DepthBlock)
-        {
-            int depth = (int)Math.Min(DepthBlock, In - k);
-            packer.PackRows(factor, 0, (int)Out, k, depth, panels + (k * engine.PaddedRows(Out)), scratch);
-        }
+        long k = block * DepthBlock;
+        int depth = (int)Math.Min(DepthBlock, In - k);
+        packer.PackRows(factor, 0, (int)Out, k, depth, panels + (k * engine.PaddedRows(Out)), scratch);
     }
 
     /// <summary>Multiplies; <paramref name="width"/> lanes, a multiple of a tile's columns, are contiguous in both slabs.</summary>
