@@ -43,6 +43,9 @@ internal sealed unsafe class FakeDriver : DriverTable
     /// <summary>Images that cuModuleLoadData refuses, from the first on.</summary>
     public int RefusedImages { get; set; }
 
+    /// <summary>Whether <see cref="Launches"/> is kept, which allocates.</summary>
+    public bool RecordsLaunches { get; set; } = true;
+
     /// <summary>How often each function was called.</summary>
     public IReadOnlyDictionary<string, int> Calls => calls;
 
@@ -340,7 +343,7 @@ internal sealed unsafe class FakeDriver : DriverTable
     private CudaResult Launch(string what, nint stream, nint launched, [CallerMemberName] string call = "")
     {
         CudaResult result = EnterOn(stream, launched, call);
-        if (result == CudaResult.Success)
+        if (result == CudaResult.Success && RecordsLaunches)
         {
             Launches.Enqueue((what, stream));
         }

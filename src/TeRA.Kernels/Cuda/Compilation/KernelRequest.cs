@@ -11,6 +11,9 @@ internal sealed record KernelRequest(string File, string Entry, ImmutableArray<s
     /// <summary>The one target that this kernel is written for, for example <c>sm_90a</c>; null for a portable kernel.</summary>
     public string? OnlyFor { get; init; }
 
+    /// <summary>Size of the C# twin of the kernel's argument struct, which the tests compare with the compiled kernel; 0 where it isn't told.</summary>
+    public int ArgumentBytes { get; init; }
+
     /// <summary>Whether the kernel exists for <paramref name="architecture"/>.</summary>
     public bool IsFor(string architecture) => OnlyFor is null || OnlyFor == architecture;
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace TeRA.Kernels.Cuda;
@@ -19,14 +20,16 @@ internal static class Probe
     private const string File = "common/probe.cu";
 
     /// <summary>Writes the size and the offsets of <see cref="ProbeArguments"/> as the device sees them.</summary>
-    public static KernelRequest Layout { get; } = new(File, "probe_layout", []);
+    public static KernelRequest Layout { get; } = Request("probe_layout");
 
     /// <summary>Output[i] = Factor · Input[i].</summary>
-    public static KernelRequest Scale { get; } = new(File, "probe_scale", []);
+    public static KernelRequest Scale { get; } = Request("probe_scale");
 
     /// <summary>Stops with a fault, which costs the context.</summary>
-    public static KernelRequest Trap { get; } = new(File, "probe_trap", []);
+    public static KernelRequest Trap { get; } = Request("probe_trap");
 
     /// <summary>All of them.</summary>
     public static IEnumerable<KernelRequest> Variants => [Layout, Scale, Trap];
+
+    private static KernelRequest Request(string entry) => new(File, entry, []) { ArgumentBytes = Unsafe.SizeOf<ProbeArguments>() };
 }
