@@ -29,6 +29,13 @@ public abstract class Device : IDisposable
     /// <summary>The figures that the planner's cost model needs.</summary>
     internal abstract DeviceTraits Traits { get; }
 
+    /// <summary>Opens the device that <paramref name="spec"/> names.</summary>
+    /// <param name="spec"><c>auto</c> (the first GPU on which kernels can be compiled, else the CPU), <c>cpu</c>, <c>cuda</c> or <c>cuda:n</c>.</param>
+    /// <param name="options">Where CUDA's libraries and caches are; null for the defaults.</param>
+    /// <exception cref="ArgumentException">The text names no device.</exception>
+    /// <exception cref="DeviceUnavailableException">The named device can't be used here. <c>auto</c> never throws it; <see cref="DeviceProbe"/> says why there is no GPU.</exception>
+    public static Device Open(string spec, CudaOptions? options = null) => DeviceFactory.Open(spec, options ?? CudaOptions.Default);
+
     /// <summary>Allocates an uninitialised, contiguous, row-major tensor.</summary>
     /// <param name="dtype">Element type. float64 is refused by CUDA devices.</param>
     /// <param name="shape">Lengths of the dimensions, outermost first; 0 is legal.</param>

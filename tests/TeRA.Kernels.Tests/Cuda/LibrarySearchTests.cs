@@ -64,6 +64,7 @@ internal sealed class LibrarySearchTests
         Assert.That((library.Handle, library.Path), Is.EqualTo(((nint)0, (string?)null)));
         Assert.That(library.Attempts, Has.Length.EqualTo(2));
         Assert.That(library.Attempts[0], Does.StartWith(Missing + ": ").And.Length.GreaterThan(Missing.Length + 10));
+        Assert.That(library.Attempts[0].Split(Missing), Has.Length.EqualTo(2), "the path once");
         Assert.That(library.Attempts[1], Does.StartWith("libnothing-else.so.7: "));
     }
 

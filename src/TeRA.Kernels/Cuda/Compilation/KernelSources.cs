@@ -23,6 +23,12 @@ internal sealed class KernelSources(IReadOnlyDictionary<string, string> files)
     /// <summary>Every name, in ordinal order.</summary>
     public IEnumerable<string> Names => files.Keys.Order(StringComparer.Ordinal);
 
+    /// <summary>The text of one file.</summary>
+    /// <exception cref="ArgumentException">There is no such file.</exception>
+    public string Text(string file) => files.TryGetValue(file, out string? text)
+        ? text
+        : throw new ArgumentException($"There is no kernels/{file}; there are {string.Join(", ", Names)}.", nameof(file));
+
     /// <summary>
     /// <paramref name="file"/> first, then every header it reaches, in ordinal order. Includes under a condition count as reached: a key
     /// made of too much only compiles once more than needed.
@@ -31,11 +37,7 @@ internal sealed class KernelSources(IReadOnlyDictionary<string, string> files)
     /// <exception cref="InvalidOperationException">A header is missing, with who includes it.</exception>
     public ImmutableArray<KernelSource> Closure(string file)
     {
-        if (!files.TryGetValue(file, out string? text))
-        {
-            throw new ArgumentException($"There is no kernels/{file}; there are {string.Join(", ", Names)}.", nameof(file));
-        }
-
+        string text = Text(file);
         var reached = new SortedDictionary<string, string>(StringComparer.Ordinal);
         Collect(file, text, reached);
         reached.Remove(file);

@@ -100,6 +100,7 @@ internal sealed unsafe class NvrtcCompiler
             return new NvrtcSearch(null, library.Attempts);
         }
 
+        LoadBuiltins(library.Path);
         try
         {
             return new NvrtcSearch(new NvrtcCompiler(new NativeNvrtc(new LibraryExports(library.Handle, library.Path)), library.Path), library.Attempts);
@@ -107,6 +108,17 @@ internal sealed unsafe class NvrtcCompiler
         catch (TeraException error)
         {
             return new NvrtcSearch(null, library.Attempts.Add($"{library.Path}: {error.Message}"));
+        }
+    }
+
+    // NVRTC opens its second library by bare name at the first compilation. Beside an NVRTC outside the loader's folders that name is
+    // found only when the library is in the process already.
+    private static void LoadBuiltins(string nvrtc)
+    {
+        string? folder = System.IO.Path.IsPathRooted(nvrtc) ? System.IO.Path.GetDirectoryName(nvrtc) : null;
+        foreach (string builtins in folder is null ? [] : Directory.EnumerateFiles(folder, "*nvrtc-builtins*"))
+        {
+            NativeLibrary.TryLoad(builtins, out _);
         }
     }
 

@@ -21,18 +21,18 @@ internal sealed record LoadedLibrary(nint Handle, string? Path, ImmutableArray<s
             }
             catch (Exception error) when (error is DllNotFoundException or BadImageFormatException)
             {
-                attempts.Add($"{candidate}: {FirstLine(error.Message)}");
+                attempts.Add($"{candidate}: {LoadersWords(error.Message, candidate)}");
             }
         }
 
         return new LoadedLibrary(0, null, attempts.ToImmutable());
     }
 
-    // The runtime's text goes on with general advice after the loader's own words.
-    private static string FirstLine(string text)
+    // The runtime's text goes on with general advice after the loader's own words, which begin with the path again.
+    private static string LoadersWords(string text, string candidate)
     {
         string[] lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.FirstOrDefault(line => line.Contains("cannot open", StringComparison.Ordinal) || line.Contains("error", StringComparison.OrdinalIgnoreCase))
-            ?? lines.FirstOrDefault() ?? "not found";
+        string line = lines.FirstOrDefault(line => line.StartsWith(candidate, StringComparison.Ordinal)) ?? lines.FirstOrDefault() ?? "not found";
+        return line.StartsWith(candidate + ": ", StringComparison.Ordinal) ? line[(candidate.Length + 2)..] : line;
     }
 }

@@ -1,0 +1,49 @@
+using System.Globalization;
+using NUnit.Framework;
+using TeRA.Kernels.Cuda;
+
+namespace TeRA.Kernels.Tests.Cuda;
+
+/// <summary>What the embedded sources promise, read as text.</summary>
+[TestFixture]
+internal sealed class KernelSourceTests
+{
+    // Written, and not reached by any launcher yet.
+    private static readonly HashSet<string> NotLaunchedYet = ["gemm/wgmma_product.cu"];
+
+    private static IEnumerable<string> KernelFiles => KernelSources.Embedded.Names.Where(name => name.EndsWith(".cu", StringComparison.Ordinal));
+
+    [TestCaseSource(nameof(KernelFiles))]
+    public void No_kernel_is_forgotten_in_the_list_of_variants(string file) =>
+        Assert.That(StepLauncher.Variants.Any(request => request.File == file), Is.Not.EqualTo(NotLaunchedYet.Contains(file)), "a launcher offers it in its Variants");
+
+    [Test]
+    public void Kernels_include_nothing_but_kernels()
+    {
+        foreach (string name in KernelSources.Embedded.Names)
+        {
+            // Quoted includes are resolved among the kernels, so one in angle brackets is the only way out.
+            Assert.That(KernelSources.Embedded.Text(name), Does.Not.Match(@"(?m)^\s*#\s*include\s*<"), name);
+        }
+    }
+
+    [Test]
+    public void Assembly_stands_in_its_own_folder_only()
+    {
+        foreach (string name in KernelSources.Embedded.Names.Where(name => !name.StartsWith("ptx/", StringComparison.Ordinal)))
+        {
+            Assert.That(KernelSources.Embedded.Text(name), Does.Not.Match(@"\basm\b\s*(volatile)?\s*\("), name);
+        }
+    }
+
+    [Test]
+    public void The_manifest_names_every_cubin_once()
+    {
+        using var writer = new StringWriter(CultureInfo.InvariantCulture);
+        KernelManifest.Write(writer, KernelArchitecture.Tested);
+        string[][] lines = [.. writer.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
+        Assert.That(lines, Is.All.Length.EqualTo(4));
+        Assert.That(lines.Select(line => line[2]), Is.Unique);
+        Assert.That(lines.Count(line => line[0] == "common/probe.cu"), Is.EqualTo(KernelArchitecture.Tested.Length));
+    }
+}
