@@ -6,6 +6,8 @@ namespace TeRA.Kernels.Cuda;
 /// <summary>Runs <see cref="ActivationStep"/> and <see cref="ActivationGradientStep"/> by kernels/elementwise/activation.cu.</summary>
 internal sealed class ActivationLauncher : CompiledStep
 {
+    private static readonly string[] Entries = ["activation", "activation_gradient"];
+
     private readonly ActivationKind kind;
     private readonly Operand input;
     private readonly Operand? outputGradient;
@@ -35,7 +37,7 @@ internal sealed class ActivationLauncher : CompiledStep
 
     /// <summary>Every variant of both kernels.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from entry in new[] { "activation", "activation_gradient" }
+        from entry in Entries
         from dtype in ElementGrid.DTypes
         select Request(entry, dtype);
 

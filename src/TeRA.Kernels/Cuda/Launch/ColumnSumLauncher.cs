@@ -11,6 +11,8 @@ internal sealed class ColumnSumLauncher : CompiledStep
     private const int MinPartRows = 256;
     private const int MaxParts = 64;
 
+    private static readonly string[] Entries = ["column_sum", "column_sum_parts"];
+
     private readonly ColumnSumStep step;
     private readonly CudaKernel kernel;
     private readonly CudaKernel? second;
@@ -28,7 +30,7 @@ internal sealed class ColumnSumLauncher : CompiledStep
 
     /// <summary>Every variant of both kernels.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from entry in new[] { "column_sum", "column_sum_parts" }
+        from entry in Entries
         from dtype in ElementGrid.DTypes
         select Request(entry, dtype);
 

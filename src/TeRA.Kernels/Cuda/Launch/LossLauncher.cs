@@ -11,6 +11,8 @@ internal abstract class LossLauncher : CompiledStep
 {
     private const string File = "elementwise/losses.cu";
 
+    private static readonly string[] Entries = ["mean_squared_error", "cross_entropy_short", "cross_entropy_long", "finish_loss"];
+
     private readonly CudaKernel kernel;
     private readonly CudaKernel finish;
     private readonly Operand loss;
@@ -26,7 +28,7 @@ internal abstract class LossLauncher : CompiledStep
 
     /// <summary>Every variant of the kernels.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from entry in new[] { "mean_squared_error", "cross_entropy_short", "cross_entropy_long", "finish_loss" }
+        from entry in Entries
         from dtype in ElementGrid.DTypes
         select Request(entry, dtype);
 

@@ -17,6 +17,16 @@ internal static class StepLauncher
         CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
         FillRandomStep fill => new FillRandomLauncher(device, fill),
         KroneckerStep kronecker => new KroneckerLauncher(device, kronecker),
+        OuterVectorsStep vectors => new OuterVectorsLauncher(device, vectors),
+        VectorMarginalsStep marginals => new VectorMarginalsLauncher(device, marginals),
+        ConvertStep convert => new ConvertLauncher(device, convert),
+        ScaledAddStep add => new ScaledAddLauncher(device, add),
+        ColumnSumStep sum => new ColumnSumLauncher(device, sum),
+        ActivationStep activation => new ActivationLauncher(device, activation),
+        ActivationGradientStep gradient => new ActivationLauncher(device, gradient),
+        MeanSquaredErrorStep loss => new MeanSquaredErrorLauncher(device, loss),
+        SoftmaxCrossEntropyStep loss => new SoftmaxCrossEntropyLauncher(device, loss),
+        OptimizerStep optimizer => new OptimizerLauncher(device, optimizer),
         _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
     };
 
@@ -33,5 +43,13 @@ internal static class StepLauncher
         .. CoreProjectionLauncher.Variants,
         .. FillRandomLauncher.Variants,
         .. KroneckerLauncher.Variants,
+        .. OuterVectorsLauncher.Variants,
+        .. VectorMarginalsLauncher.Variants,
+        .. ConvertLauncher.Variants,
+        .. ScaledAddLauncher.Variants,
+        .. ColumnSumLauncher.Variants,
+        .. ActivationLauncher.Variants,
+        .. LossLauncher.Variants,
+        .. OptimizerLauncher.Variants,
     ];
 }
