@@ -5,16 +5,23 @@ namespace TeRA.Kernels.Verification;
 /// <summary>Plain dense matrices, row-major arrays, in float64 (the truth) or float32 (the yardstick). Slow and obvious.</summary>
 internal static class Dense
 {
+    // Rows that share one pass over B; the order of each sum is the same whatever the number.
+    private const int RowsTogether = 8;
+
     /// <summary>C = A·B with A M×K and B K×N, summed over k = 0, 1, … in T.</summary>
     public static T[] Multiply<T>(T[] a, T[] b, long rows, long columns, long length) where T : unmanaged, INumber<T>
     {
         var c = new T[rows * columns];
-        Parallel.For(0, (int)rows, row =>
+        Parallel.For(0, (int)((rows + RowsTogether - 1) / RowsTogether), group =>
         {
-            Span<T> sums = c.AsSpan((int)(row * columns), (int)columns);
+            long first = group * RowsTogether, end = Math.Min(first + RowsTogether, rows);
             for (long k = 0; k < length; k++)
             {
-                AddScaled(sums, a[(row * length) + k], b.AsSpan((int)(k * columns), (int)columns));
+                ReadOnlySpan<T> row = b.AsSpan((int)(k * columns), (int)columns);
+                for (long r = first; r < end; r++)
+                {
+                    AddScaled(c.AsSpan((int)(r * columns), (int)columns), a[(r * length) + k], row);
+                }
             }
         });
         return c;

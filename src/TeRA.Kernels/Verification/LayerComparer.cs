@@ -25,25 +25,26 @@ internal static class LayerComparer
     /// <param name="data">The problem.</param>
     /// <param name="actual">Computed.</param>
     /// <param name="exact">Integer data: the threshold is zero.</param>
-    public static ImmutableArray<QuantityError> Compare(LayerData data, LayerValues actual, bool exact = false)
+    public static ImmutableArray<QuantityError> Compare(LayerData data, LayerValues actual, bool exact = false) =>
+        Compare(new LayerTruth(data, exact), actual);
+
+    /// <summary>Compares every quantity that <paramref name="actual"/> holds with references that several results share.</summary>
+    public static ImmutableArray<QuantityError> Compare(LayerTruth truth, LayerValues actual)
     {
-        LayerValues expected = DenseReference.Compute(data);
-        Func<int, (double Yardstick, double Factor, double[] Scale)> bound = exact ? _ => (0, 0, [0]) : Bounds(data, expected, actual.Path == ExecutionPath.Factored);
+        QuantityBound[] bounds = truth.Bounds(actual.Path == ExecutionPath.Factored);
         var errors = ImmutableArray.CreateBuilder<QuantityError>();
-        int index = 0;
-        foreach (((string name, QuantityKind _, double[] values), (_, _, double[] reference)) in
-            actual.Quantities(data.Update).Zip(expected.Quantities(data.Update)))
+        foreach (((string name, _, double[] values), QuantityBound bound) in actual.Quantities(truth.Data.Update).Zip(bounds))
         {
-            int quantity = index++;
             if (values.Length == 0)
             {
                 continue;
             }
 
-            (double yardstick, double factor, double[] scale) = bound(quantity);
-            bool zerosAreRight = ZerosAreRight(reference, data.Tokens, exact);
-            Comparison comparison = Comparer.Within(name, values, reference, Array.ConvertAll(scale, unit => factor * unit), zerosAreRight);
-            errors.Add(new QuantityError(name, comparison.MaxError, yardstick, exact ? comparison.MaxError : comparison.Ratio * factor, factor, comparison));
+            bool zerosAreRight = ZerosAreRight(bound.Expected, truth.Data.Tokens, truth.Exact);
+            double[] largest = Array.ConvertAll(bound.Scale, unit => bound.Factor * unit);
+            Comparison comparison = Comparer.Within(name, values, bound.Expected, largest, zerosAreRight);
+            double ratio = truth.Exact ? comparison.MaxError : comparison.Ratio * bound.Factor;
+            errors.Add(new QuantityError(name, comparison.MaxError, bound.Scale.DefaultIfEmpty().Max(), ratio, bound.Factor, comparison));
         }
 
         return errors.ToImmutable();
@@ -55,31 +56,5 @@ internal static class LayerComparer
     {
         int zeros = reference.Count(value => value == 0);
         return tokens == 0 || (zeros < reference.Length && (exact || zeros <= LargestZeroFraction * reference.Length));
-    }
-
-    private static Func<int, (double Yardstick, double Factor, double[] Scale)> Bounds(LayerData data, LayerValues expected, bool factored) =>
-        data.DType is DType.Float32 or DType.Float64 ? BlasBounds(data) : PlainBounds(data, expected, factored);
-
-    private static Func<int, (double Yardstick, double Factor, double[] Scale)> BlasBounds(LayerData data)
-    {
-        double unit = data.DType.UnitRoundoff();
-        double[][] scales = [.. DenseReference.Compute(data, Magnitude.Absolute).Quantities(data.Update).Select(q => Array.ConvertAll(q.Values, sum => unit * sum))];
-        return i => (scales[i].DefaultIfEmpty().Max(), BlasFactor, scales[i]);
-    }
-
-    // The floor is twice the noise of one rounding of every term, as FlashAttention's absolute term is: a plain result that is right by luck
-    // (a few elements, a power of two) does not tighten the bound below it. In arrays of more than some dozens of elements it has no effect.
-    private static Func<int, (double Yardstick, double Factor, double[] Scale)> PlainBounds(LayerData data, LayerValues expected, bool factored)
-    {
-        (string Name, QuantityKind Kind, double[] Values)[] truth = [.. expected.Quantities(data.Update)];
-        double[][] plain = [.. PlainReference.Compute(data, factored).Quantities(data.Update).Select(q => q.Values)];
-        double[][] squares = [.. DenseReference.Compute(data, Magnitude.Square).Quantities(data.Update).Select(q => q.Values)];
-        return i =>
-        {
-            double error = truth[i].Values.Zip(plain[i], (a, b) => Math.Abs(a - b)).DefaultIfEmpty().Max();
-            double floor = 2 * data.DType.UnitRoundoff() * Math.Sqrt(squares[i].DefaultIfEmpty().Max());
-            double yardstick = Math.Max(error, floor);
-            return (yardstick, truth[i].Kind == QuantityKind.Parameter ? ParameterFactor : ActivationFactor, [yardstick]);
-        };
     }
 }

@@ -50,17 +50,21 @@ internal static class LayerVerification
 
     /// <summary>Verifies one problem on both paths.</summary>
     public static IEnumerable<VerificationRow> Run(Device device, VerificationCase problem) =>
-        Paths.SelectMany(path => Run(device, problem, new AdaptedLinearOptions { Path = path, TrainBias = problem.Bias }));
+        Run(device, problem, [.. Paths.Select(path => new AdaptedLinearOptions { Path = path })]);
 
-    /// <summary>Verifies one problem with these options.</summary>
-    public static IEnumerable<VerificationRow> Run(Device device, VerificationCase problem, AdaptedLinearOptions options)
+    /// <summary>Verifies one problem with each of these options; the references are computed once.</summary>
+    public static IEnumerable<VerificationRow> Run(Device device, VerificationCase problem, params AdaptedLinearOptions[] choices)
     {
-        LayerData data = problem.Data();
-        foreach (QuantityError error in LayerComparer.Compare(data, LayerRunner.Run(device, data, options), problem.Exact))
+        var truth = new LayerTruth(problem.Data(), problem.Exact);
+        foreach (AdaptedLinearOptions options in choices)
         {
-            yield return new VerificationRow(
-                problem.Update.Method, problem.Name, data.DType, options.Path, error.Name, error.Error, error.Yardstick, error.Ratio, error.Bound,
-                error.Passed, error.Comparison.Report);
+            LayerValues actual = LayerRunner.Run(device, truth.Data, options with { TrainBias = problem.Bias });
+            foreach (QuantityError error in LayerComparer.Compare(truth, actual))
+            {
+                yield return new VerificationRow(
+                    problem.Update.Method, problem.Name, problem.DType, options.Path, error.Name, error.Error, error.Yardstick, error.Ratio, error.Bound,
+                    error.Passed, error.Comparison.Report);
+            }
         }
     }
 

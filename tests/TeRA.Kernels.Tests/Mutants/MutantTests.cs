@@ -98,7 +98,7 @@ internal sealed class MutantTests
     private static VerificationCase Problem(WeightUpdate update, DType dtype) => new("mutants", update, Shape.Tokens, dtype, Bias: true, Exact: false);
 
     private static VerificationRow[] Verify(Device device, VerificationCase problem, ExecutionPath path) =>
-        [.. LayerVerification.Run(device, problem, new AdaptedLinearOptions { Path = path, TrainBias = true })];
+        [.. LayerVerification.Run(device, problem, new AdaptedLinearOptions { Path = path })];
 
     private static CoreSource Transpose(CoreSource core) => core with { R = core.S, S = core.R };
 
