@@ -1,5 +1,5 @@
 // Where an operand's tile lies in shared memory, and which lane reads which part of it for the tensor cores.
-// Plain C++: tests/native/tile_map_test.cpp proves the maps against the instructions' definitions, and counts bank conflicts.
+// Plain C++: tests/native/tile_map_tests.cpp proves the maps against the instructions' definitions, and counts bank conflicts.
 //
 // A tile mirrors global memory: rows of chunks of 16 bytes. The chunks of a row are permuted by an exclusive-or with a key made of
 // the row number, so that the eight rows that one ldmatrix phase reads (or the rows that scalar float32 reads touch) lie in

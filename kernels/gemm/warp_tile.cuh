@@ -1,40 +1,20 @@
 // One warp's part of the block's tile of C: accumulators in registers, operands from shared memory by way of the tensor cores.
 //
 // 16-bit operands: ldmatrix and mma.m16n8k16, float32 accumulators throughout.
-// float32 operands: every value is split into three bfloat16 parts, x = high + middle + low, exactly (8 bits each); six of the nine
-// products of parts are multiplied (the three left out are below 2^-24 of the product), from the smallest to the largest, into an
-// accumulator that starts at zero with every 16 of K and is then added to the sum by an ordinary, rounded float32 addition. So the
-// tensor cores' truncation never meets the running sum. An infinite or NaN operand gives NaN; so do magnitudes above 3.39e38.
+// float32 operands: every value is split exactly into three bfloat16 parts (split.cuh); six of the nine products of parts are
+// multiplied (the three left out are below 2^-24 of the product), from the smallest to the largest, into an accumulator that starts
+// at zero with every 16 of K and is then added to the sum by an ordinary, rounded float32 addition. So the tensor cores' truncation
+// never meets the running sum. An infinite or NaN operand gives NaN; so do magnitudes above 3.39e38.
 //
 // Lane mapping of the accumulators: mma.cuh's C fragment, g = lane / 4, t = lane % 4.
 #pragma once
 
 #include "common/host_device.cuh"
+#include "gemm/split.cuh"
 #include "ptx/ldmatrix.cuh"
 #include "ptx/mma.cuh"
 
 namespace tera::gemm {
-
-/// Two neighbours along K as three packed pairs of bfloat16.
-struct SplitPair {
-    u32 part[3];
-
-    __device__ __forceinline__ static SplitPair of(float x, float y)
-    {
-        SplitPair split;
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            // To nearest, so that the rest has one bit less and either sign.
-            const u32 high_x = (__float_as_uint(x) + 0x8000u) & 0xFFFF0000u;
-            const u32 high_y = (__float_as_uint(y) + 0x8000u) & 0xFFFF0000u;
-            split.part[i] = __byte_perm(high_x, high_y, 0x7632);
-            x -= __uint_as_float(high_x); // exact
-            y -= __uint_as_float(high_y);
-        }
-        split.part[2] = __byte_perm(__float_as_uint(x), __float_as_uint(y), 0x7632);
-        return split;
-    }
-};
 
 template <class C>
 struct WarpTile {

@@ -1,22 +1,14 @@
 // The index arithmetic of kernels/gemm/tile_map.cuh against the definitions of ldmatrix and mma (PTX ISA): every lane must end up with
 // the elements that the tensor core expects, and no read may meet a bank twice.
+#include "check.h"
 #include "gemm/tile_map.cuh"
 
-#include <cstdio>
-#include <cstdlib>
 #include <set>
+#include <utility>
 #include <vector>
 
 using namespace tera;
 using namespace tera::gemm;
-
-static void require(bool condition, const char* what)
-{
-    if (!condition) {
-        std::printf("failed: %s\n", what);
-        std::exit(1);
-    }
-}
 
 struct Place {
     u32 mn, k;
@@ -32,8 +24,8 @@ std::vector<Place> fill()
     for (u32 mn = 0; mn < (Map::kAlongK ? Map::kRows : Map::kColumns); ++mn) {
         for (u32 k = 0; k < (Map::kAlongK ? Map::kColumns : Map::kRows); ++k) {
             const u32 at = Map::element(mn, k);
-            require(at % Map::kElementBytes == 0 && at < Map::kBytes, "an element lies inside the tile");
-            require(memory[at / Map::kElementBytes] == kNothing, "two elements never share a place");
+            check(at % Map::kElementBytes == 0 && at < Map::kBytes, "an element lies inside the tile");
+            check(memory[at / Map::kElementBytes] == kNothing, "two elements never share a place");
             memory[at / Map::kElementBytes] = {mn, k};
         }
     }
@@ -51,10 +43,10 @@ Fragment ldmatrix(const std::vector<Place>& memory, const u32 (&address)[32], bo
     for (u32 matrix = 0; matrix < 4; ++matrix) {
         std::set<u32> banks;
         for (u32 row = 0; row < 8; ++row) {
-            require(address[matrix * 8 + row] % 16 == 0, "ldmatrix wants 16-byte addresses");
+            check(address[matrix * 8 + row] % 16 == 0, "ldmatrix wants 16-byte addresses");
             banks.insert(address[matrix * 8 + row] % 128);
         }
-        require(banks.size() == 8, "the eight rows of a matrix lie in different banks");
+        check(banks.size() == 8, "the eight rows of a matrix lie in different banks");
         const auto at = [&](u32 row, u32 column) { return memory[address[matrix * 8 + row] / 2 + column]; };
         for (u32 lane = 0; lane < 32; ++lane) {
             const u32 g = lane / 4, t = lane % 4;
@@ -83,9 +75,9 @@ void half_fragments()
                 const u32 g = lane / 4, t = lane % 4;
                 for (u32 r = 0; r < 4; ++r) {
                     const Place in_a{mn + g + (r & 1) * 8, k + 2 * t + (r >> 1) * 8};
-                    require(a.first[lane][r] == in_a && a.second[lane][r] == Place{in_a.mn, in_a.k + 1}, "A fragment");
+                    check(a.first[lane][r] == in_a && a.second[lane][r] == Place{in_a.mn, in_a.k + 1}, "A fragment");
                     const Place in_b{mn + g + (r >> 1) * 8, k + 2 * t + (r & 1) * 8};
-                    require(b.first[lane][r] == in_b && b.second[lane][r] == Place{in_b.mn, in_b.k + 1}, "B fragment");
+                    check(b.first[lane][r] == in_b && b.second[lane][r] == Place{in_b.mn, in_b.k + 1}, "B fragment");
                 }
             }
         }
@@ -107,11 +99,11 @@ void single_fragments()
                     const u32 at = Map::element(mn + g, k + 2 * t + (AlongK ? 0 : phase));
                     banks.insert(at / 4 % 32);
                     if (AlongK) {
-                        require(at % 8 == 0 && Map::element(mn + g, k + 2 * t + 1) == at + 4, "a pair is one aligned access");
+                        check(at % 8 == 0 && Map::element(mn + g, k + 2 * t + 1) == at + 4, "a pair is one aligned access");
                         banks.insert(at / 4 % 32 + 1);
                     }
                 }
-                require(banks.size() == 32, "a float32 access meets every bank once");
+                check(banks.size() == 32, "a float32 access meets every bank once");
             }
         }
     }
@@ -122,10 +114,10 @@ void tile_order(u32 tiles_m, u32 tiles_n)
     std::set<std::pair<i64, i64>> seen;
     for (u32 index = 0; index < tiles_m * tiles_n; ++index) {
         const TileIndex tile = TileIndex::of(index, tiles_m, tiles_n);
-        require(tile.m >= 0 && tile.m < tiles_m && tile.n >= 0 && tile.n < tiles_n, "a tile of C");
+        check(tile.m >= 0 && tile.m < tiles_m && tile.n >= 0 && tile.n < tiles_n, "a tile of C");
         seen.insert({tile.m, tile.n});
     }
-    require(seen.size() == static_cast<std::size_t>(tiles_m) * tiles_n, "every tile once");
+    check(seen.size() == static_cast<std::size_t>(tiles_m) * tiles_n, "every tile once");
 }
 
 int main()
@@ -148,5 +140,5 @@ int main()
             tile_order(m, n);
         }
     }
-    std::printf("tile maps: ok\n");
+    return finish(100000);
 }
