@@ -5,7 +5,8 @@ namespace TeRA.Kernels;
 /// <summary>
 /// A frozen linear layer with a trained weight update: Y = X·W0ᵀ + b + α·X·ΔWᵀ, forward and backward, for any graph.
 /// The first call with a number of tokens plans and compiles; later calls bind addresses and submit work: no allocation, no
-/// synchronisation, fit for capture in a CUDA graph. Parameter gradients accumulate, activation gradients overwrite.
+/// synchronisation, fit for capture in a CUDA graph (after one eager call on the same stream, which allocates the stream's scratch).
+/// Parameter gradients accumulate, activation gradients overwrite.
 /// Calls may come from any thread; two calls at a time need two contexts, and their own streams or order.
 /// </summary>
 /// <example>
@@ -39,6 +40,11 @@ public sealed class AdaptedLinear : IDisposable
     {
         ArgumentNullException.ThrowIfNull(device);
         CheckLayer(device, weight, bias, update);
+        if (options is { Path: ExecutionPath.Plain } && update is not null)
+        {
+            throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", nameof(options));
+        }
+
         Device = device;
         Weight = weight;
         Bias = bias;

@@ -77,7 +77,7 @@ internal sealed class AdaptedLinearErrorTests
         Refused(() => _ = new AdaptedLinear(device, fixture.Weight, null, new LowRankUpdate(5, 6, 2)), "update", "is 5×6, the weight 6×5");
         Refused(() => _ = new AdaptedLinear(device, fixture.X.Slice(0, 20), null, null), "weight", "Expected [out features, in features]");
         Refused(() => _ = new AdaptedLinear(device, fixture.Weight, fixture.X.Slice(0, 5), null), "bias", "Expected [6], one number for each row of the weight");
-        Refused(() => _ = new AdaptedLinear(device, fixture.Weight, null, Problem.Update, new AdaptedLinearOptions { Path = ExecutionPath.Plain }), "problem", "for layers without an update");
+        Refused(() => _ = new AdaptedLinear(device, fixture.Weight, null, Problem.Update, new AdaptedLinearOptions { Path = ExecutionPath.Plain }), "options", "for layers without an update");
         Refused(() => fixture.Layer.Merge(fixture.X), "into", "Expected shape [6, 5], found float32[4, 5]");
     }
 
