@@ -129,6 +129,15 @@ internal sealed class LibrarySearchTests
         Assert.That((traits.Kind, traits.Architecture, traits.Processors, traits.SharedMemoryBytes), Is.EqualTo((DeviceKind.Cuda, 90, 132, 232_448)));
         Assert.That(traits.BytesPerSecond, Is.EqualTo(2.95e12).Within(1).Percent);
         Assert.That(traits.HalfOperationsPerSecond, Is.EqualTo(8.1e14).Within(2).Percent);
-        Assert.That(CudaTraits.Estimate(80, 108, 0, 0, 0, 0).BytesPerSecond, Is.GreaterThan(1e12), "a driver that keeps its clocks to itself");
+    }
+
+    [Test]
+    public void A_driver_that_keeps_its_clocks_to_itself_gets_the_usual_ones()
+    {
+        // Major, minor and processors come first, then the clock.
+        var driver = new FakeDriver { FailingCall = "cuDeviceGetAttribute", FailingOccurrence = 4, FailingResult = CudaResult.InvalidValue };
+        using CudaDevice device = CudaDevice.Open(driver.Runtime, 0, CudaOptions.Default);
+        Assert.That(device.Traits.HalfOperationsPerSecond, Is.EqualTo(132 * 1.5e9 * 4096 * 0.76).Within(1e-6).Percent);
+        Assert.That(CudaTraits.Estimate(80, 108, 0, 0, 0, 0).BytesPerSecond, Is.GreaterThan(1e12));
     }
 }

@@ -35,9 +35,9 @@ internal sealed unsafe record CudaProperties(int Device, CudaDeviceInfo Info, De
         DeviceTraits traits = CudaTraits.Estimate(
             (major * 10) + minor,
             processors,
-            Attribute(driver, device, ClockRateAttribute) * 1e3,
-            Attribute(driver, device, MemoryClockAttribute) * 1e3,
-            Attribute(driver, device, BusWidthAttribute),
+            OptionalAttribute(driver, device, ClockRateAttribute) * 1e3,
+            OptionalAttribute(driver, device, MemoryClockAttribute) * 1e3,
+            OptionalAttribute(driver, device, BusWidthAttribute),
             Attribute(driver, device, SharedOptInAttribute));
         var info = new CudaDeviceInfo(ordinal, ReadName(driver, device), major, minor, processors, (long)bytes);
         return new CudaProperties(device, info, traits);
@@ -47,6 +47,20 @@ internal sealed unsafe record CudaProperties(int Device, CudaDeviceInfo Info, De
     {
         int value;
         driver.cuDeviceGetAttribute(&value, attribute, device).Check(driver);
+        return value;
+    }
+
+    // Clocks are on their way out of CUDA: a driver that no longer knows them is no error, the estimate does without.
+    private static int OptionalAttribute(DriverTable driver, int device, int attribute)
+    {
+        int value;
+        CudaResult result = driver.cuDeviceGetAttribute(&value, attribute, device);
+        if (result == CudaResult.InvalidValue)
+        {
+            return 0;
+        }
+
+        result.Check(driver, nameof(DriverTable.cuDeviceGetAttribute));
         return value;
     }
 
