@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -92,7 +93,8 @@ internal sealed class CoreProductLauncher : CompiledStep
 
     private static ProductConfig Small(DType dtype, bool overRows) => new(dtype, false, !overRows, (SmallTileRows, 64, 32), (2, 2), 3);
 
-    private static KernelRequest Request(ProductConfig config) => new("gemm/core_product.cu", "core_product", config.Options);
+    private static KernelRequest Request(ProductConfig config) =>
+        new("gemm/core_product.cu", "core_product", config.Options) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static void CheckDTypes(CoreProductStep step)
     {

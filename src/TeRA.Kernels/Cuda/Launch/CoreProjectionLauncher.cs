@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -42,7 +43,8 @@ internal sealed class CoreProjectionLauncher : CompiledStep
     /// <inheritdoc/>
     public override string Description => $"core_projection ({schedule}) + core_projection_sum";
 
-    private static KernelRequest SumRequest => new("gemm/core_projection_sum.cu", "core_projection_sum", []);
+    private static KernelRequest SumRequest =>
+        new("gemm/core_projection_sum.cu", "core_projection_sum", []) { ArgumentBytes = Unsafe.SizeOf<SumArguments>() };
 
     private long RowLayers => (long)schedule.Parts * schedule.TilesN;
 
@@ -98,7 +100,8 @@ internal sealed class CoreProjectionLauncher : CompiledStep
 
     private static ProductConfig Small(DType dtype) => new(dtype, true, false, (64, 64, 32), (2, 2), 3);
 
-    private static KernelRequest Request(ProductConfig config) => new("gemm/core_projection.cu", "core_projection", config.Options);
+    private static KernelRequest Request(ProductConfig config) =>
+        new("gemm/core_projection.cu", "core_projection", config.Options) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static void CheckDTypes(CoreProjectionStep step)
     {

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -64,7 +65,7 @@ internal sealed class FillRandomLauncher : CompiledStep
     private static KernelRequest Request(DType dtype, DistributionKind kind) => new(
         "random/fill.cu",
         "fill_random",
-        ImmutableArray.Create($"-DTERA_DTYPE={(int)dtype}", $"-DTERA_DISTRIBUTION={(int)kind}"));
+        ImmutableArray.Create($"-DTERA_DTYPE={(int)dtype}", $"-DTERA_DISTRIBUTION={(int)kind}")) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private uint ChooseBlocks(CudaDevice device)
     {

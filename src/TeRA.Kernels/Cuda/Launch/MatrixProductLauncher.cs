@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -88,7 +89,8 @@ internal sealed class MatrixProductLauncher : CompiledStep
         ? new(dtype, transposedA, transposedB, (64, 64, 32), (2, 2), 3)
         : new(dtype, transposedA, transposedB, (64, 64, 64), (2, 2), 4);
 
-    private static KernelRequest Request(ProductConfig config) => new("gemm/matrix_product.cu", "matrix_product", config.Options);
+    private static KernelRequest Request(ProductConfig config) =>
+        new("gemm/matrix_product.cu", "matrix_product", config.Options) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static void CheckDTypes(MatrixProductStep step)
     {

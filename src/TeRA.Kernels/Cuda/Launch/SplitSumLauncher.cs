@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace TeRA.Kernels.Cuda;
 
 /// <summary>Adds up the parts of a product whose sum was split (kernels/gemm/split_sum.cu).</summary>
@@ -20,5 +22,6 @@ internal sealed class SplitSumLauncher
     public void Launch(in ProductOutputArguments output, StreamHandle stream) =>
         kernel.Launch(output, ((uint)(((output.M * output.N) + Threads - 1) / Threads), 1, 1), Threads, 0, stream);
 
-    private static KernelRequest Request(DType dtype) => new("gemm/split_sum.cu", "split_sum", [ProductConfig.Macro("DTYPE", (int)dtype)]);
+    private static KernelRequest Request(DType dtype) =>
+        new("gemm/split_sum.cu", "split_sum", [ProductConfig.Macro("DTYPE", (int)dtype)]) { ArgumentBytes = Unsafe.SizeOf<ProductOutputArguments>() };
 }
