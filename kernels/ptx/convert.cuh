@@ -51,12 +51,4 @@ __device__ __forceinline__ float cvt_f32_f16(unsigned short x)
     return d;
 }
 
-/// float32 → tf32 (8 exponent bits, 10 fraction bits), to nearest, ties away from zero. The bits are those of a float32.
-__device__ __forceinline__ unsigned cvt_rna_tf32_f32(float x)
-{
-    unsigned d;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(d) : "f"(x));
-    return d;
-}
-
 } // namespace tera::ptx

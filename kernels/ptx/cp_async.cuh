@@ -15,13 +15,6 @@ __device__ __forceinline__ void cp_async_16(unsigned shared, const void* global,
                  : "memory");
 }
 
-/// Copies 8 bytes.
-__device__ __forceinline__ void cp_async_8(unsigned shared, const void* global, unsigned bytes)
-{
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared), "l"(__cvta_generic_to_global(global)), "r"(bytes)
-                 : "memory");
-}
-
 /// Copies 4 bytes.
 __device__ __forceinline__ void cp_async_4(unsigned shared, const void* global, unsigned bytes)
 {

@@ -32,22 +32,4 @@ __device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&d)[4], unsigned add
                  : "memory");
 }
 
-/// Two 8×8 matrices; the addresses come from lanes 0..15.
-__device__ __forceinline__ void ldmatrix_x2(unsigned (&d)[2], unsigned address)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(d[0]), "=r"(d[1])
-                 : "r"(address)
-                 : "memory");
-}
-
-/// Two 8×8 matrices, each transposed on the way; the addresses come from lanes 0..15.
-__device__ __forceinline__ void ldmatrix_x2_trans(unsigned (&d)[2], unsigned address)
-{
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(d[0]), "=r"(d[1])
-                 : "r"(address)
-                 : "memory");
-}
-
 } // namespace tera::ptx
