@@ -118,7 +118,10 @@ internal sealed class CpuDeviceTests
         }
     }
 
-    /// <summary>Other threads of the test process allocate too, so the least of several counts of the whole process decides.</summary>
+    /// <summary>
+    /// The runtime may allocate once (a type's statics when a thread first comes to it, a lock's first contention), and other threads of
+    /// the test process allocate too: so the least of several counts, of this thread and of the whole process, decides.
+    /// </summary>
     private static long LeastAllocation(CompiledStep compiled, nint[] addresses)
     {
         compiled.Run(addresses, default);
@@ -128,8 +131,7 @@ internal sealed class CpuDeviceTests
             long mine = GC.GetAllocatedBytesForCurrentThread(), all = GC.GetTotalAllocatedBytes(precise: true);
             compiled.Run(addresses, default);
             long everyone = GC.GetTotalAllocatedBytes(precise: true) - all;
-            Assert.That(GC.GetAllocatedBytesForCurrentThread() - mine, Is.Zero, compiled.Description);
-            least = Math.Min(least, everyone);
+            least = Math.Min(least, Math.Max(everyone, GC.GetAllocatedBytesForCurrentThread() - mine));
         }
 
         return least;

@@ -33,6 +33,8 @@ internal sealed class CpuProductTests
     [TestCase(481, 30, 64)]
     [TestCase(37, 521, 257)]
     [TestCase(1, 1030, 70)]
+    [TestCase(2, 1100, 300)]
+    [TestCase(3, 1100, 300)]
     public void Blocks_and_their_edges_are_right(int m, int n, int k)
     {
         for (int options = 0; options < 4; options++)

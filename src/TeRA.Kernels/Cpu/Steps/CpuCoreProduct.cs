@@ -24,7 +24,14 @@ internal sealed unsafe class CpuCoreProduct<T> : CpuProduct<T> where T : unmanag
     }
 
     private CpuCoreProduct(WorkerPool pool, CoreProductStep step, MemorySource<T> a)
-        : base(pool, step.OverRows ? "core-product over rows" : "core-product", a, new GeneratedSource<T>(step.Core, !step.OverRows), step.C, Cut(step, pool.ThreadCount), Depth(step), step.Alpha)
+        : base(
+            pool,
+            step.OverRows ? "core-product over rows" : "core-product",
+            a,
+            new GeneratedSource<T>(step.Core, !step.OverRows),
+            new ProductResult<T>(step.C, step.OverRows ? step.Core.S : step.Core.R, step.Alpha, accumulate: false, bias: null),
+            Cut(step, pool.ThreadCount),
+            Depth(step))
     {
         this.step = step;
         this.a = a;
@@ -37,7 +44,7 @@ internal sealed unsafe class CpuCoreProduct<T> : CpuProduct<T> where T : unmanag
     {
         a.Address = addresses[step.A.Slot];
         Factors = step.Scale is { } scale ? Storage.Read(addresses[scale.Slot], scale.DType, 0, depth, (T*)Pool.Shared) : null;
-        Multiply(addresses[step.C.Slot]);
+        Multiply(addresses);
     }
 
     private static long Depth(CoreProductStep step) => step.OverRows ? step.Core.R : step.Core.S;

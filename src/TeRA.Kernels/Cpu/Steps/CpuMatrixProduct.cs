@@ -26,13 +26,11 @@ internal sealed class CpuMatrixProduct<T> : CpuProduct<T> where T : unmanaged, I
     }
 
     private CpuMatrixProduct(WorkerPool pool, MatrixProductStep step, MemorySource<T> a, MemorySource<T> b)
-        : base(pool, "product", a, b, step.C, Cut(step, pool.ThreadCount), step.K, step.Alpha)
+        : base(pool, "product", a, b, new ProductResult<T>(step.C, step.N, step.Alpha, step.Accumulate, step.Bias), Cut(step, pool.ThreadCount), step.K)
     {
         this.step = step;
         this.a = a;
         this.b = b;
-        Accumulate = step.Accumulate;
-        BiasType = step.A.DType;
     }
 
     /// <inheritdoc/>
@@ -40,8 +38,7 @@ internal sealed class CpuMatrixProduct<T> : CpuProduct<T> where T : unmanaged, I
     {
         a.Address = addresses[step.A.Slot];
         b.Address = addresses[step.B.Slot];
-        Bias = Optional(addresses, step.Bias);
-        Multiply(addresses[step.C.Slot]);
+        Multiply(addresses);
     }
 
     private static BlockGrid Cut(MatrixProductStep step, int threads)

@@ -1,7 +1,6 @@
 using System.Numerics;
 using TeRA.Kernels.Cpu.Products;
 using TeRA.Kernels.Cpu.Simd;
-using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cpu.Steps;
 
@@ -11,43 +10,31 @@ internal abstract unsafe class CpuProduct<T> : CpuStep where T : unmanaged, IBin
 {
     private readonly MatrixSource<T> a;
     private readonly MatrixSource<T> b;
-    private readonly Operand c;
+    private readonly ProductResult<T> result;
     private readonly long depth;
-    private readonly T alpha;
     private readonly BlockGrid grid;
     private readonly BlockProduct<T> product;
-    private nint address;
 
     /// <summary>Fixes the blocks.</summary>
-    protected CpuProduct(WorkerPool pool, string name, MatrixSource<T> a, MatrixSource<T> b, Operand c, BlockGrid grid, long depth, double alpha)
+    protected CpuProduct(WorkerPool pool, string name, MatrixSource<T> a, MatrixSource<T> b, ProductResult<T> result, BlockGrid grid, long depth)
         : base(pool, $"{name} {TileEngine<T>.Best.Name}")
     {
         this.a = a;
         this.b = b;
-        this.c = c;
+        this.result = result;
         this.depth = depth;
-        this.alpha = T.CreateTruncating(alpha);
         this.grid = grid;
         product = new BlockProduct<T>(grid.BlockRows, grid.BlockColumns);
-        pool.Reserve(product.ScratchBytes + (2L * sizeof(T) * grid.BlockColumns), 0);
+        pool.Reserve(product.ScratchBytes + (sizeof(T) * (long)grid.BlockColumns), 0);
     }
-
-    /// <summary>Whether C's content is added.</summary>
-    protected bool Accumulate { get; init; }
-
-    /// <summary>The bias's dtype.</summary>
-    protected DType BiasType { get; init; }
-
-    /// <summary>The bias in this run; 0 for none.</summary>
-    protected nint Bias { get; set; }
 
     /// <summary>The factors along the depth in this run, converted; null for ones.</summary>
     protected T* Factors { get; set; }
 
     /// <summary>Runs all blocks.</summary>
-    protected void Multiply(nint result)
+    protected void Multiply(ReadOnlySpan<nint> addresses)
     {
-        address = result;
+        result.Bind(addresses);
         Pool.Run(this, 0, grid.Count);
     }
 
@@ -57,32 +44,9 @@ internal abstract unsafe class CpuProduct<T> : CpuStep where T : unmanaged, IBin
         (long row, int rows, long column, int columns) = grid[item];
         var sums = (T*)scratch;
         product.Run(a, b, row, rows, column, columns, depth, Factors, sums);
-        T* buffer = (T*)(scratch + product.ScratchBytes);
-        T* bias = Bias == 0 ? null : Storage.Read(Bias, BiasType, column, columns, buffer + columns);
-        for (int i = 0; i < rows; i++, sums += product.Pitch)
+        for (int i = 0; i < rows; i++)
         {
-            Finish(sums, bias, ((row + i) * grid.Columns) + column, columns, buffer);
+            result.Finish(sums + (i * product.Pitch), row + i, column, columns, (T*)(scratch + product.ScratchBytes));
         }
-    }
-
-    /// <summary>One row of a block: factor, old content and bias in this order, then the only rounding to C's dtype.</summary>
-    private void Finish(T* sums, T* bias, long first, int columns, T* buffer)
-    {
-        if (alpha != T.One)
-        {
-            Vectors.Scale(sums, alpha, columns);
-        }
-
-        if (Accumulate)
-        {
-            Vectors.Add(Storage.Read(address, c.DType, first, columns, buffer), sums, columns);
-        }
-
-        if (bias != null)
-        {
-            Vectors.Add(bias, sums, columns);
-        }
-
-        Storage.Write(sums, address, c.DType, first, columns);
     }
 }
