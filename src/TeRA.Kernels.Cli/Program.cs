@@ -18,6 +18,11 @@ internal static class Program
     {
         var root = new RootCommand("TeRA.Kernels: adapters by tensor-network weight updates, on the GPU and on the CPU.");
         root.Options.Add(CommandHost.JsonOption);
+        root.Subcommands.Add(FinetuneCommand.Create());
+        root.Subcommands.Add(ApplyCommand.Create());
+        root.Subcommands.Add(CheckCommand.Create());
+        root.Subcommands.Add(PlanCommand.Create());
+        root.Subcommands.Add(DevicesCommand.Create());
         return root;
     }
 }

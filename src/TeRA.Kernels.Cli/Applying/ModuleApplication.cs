@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+
+namespace TeRA.Kernels.Cli.Applying;
+
+/// <summary>
+/// One module through the library's own paths: y = x·W0ᵀ + b + α·x·ΔWᵀ, and backward when asked for. Computes in the dtype of x when the
+/// weight has the same one, else in float32 (float64 if one of them is); results have the dtype of x, gradients of vectors float32.
+/// </summary>
+internal sealed class ModuleApplication(
+    Device device, SafetensorsFile baseFile, SafetensorsFile input, TeraAdapter adapter, ApplyOptions options)
+{
+    private const string TensorPrefix = "base_model.model.";
+
+    public ModuleResult Run(string module)
+    {
+        SafetensorsEntry weight = baseFile.Entry(module + ".weight");
+        SafetensorsEntry x = input.Entry(module + ".x");
+        (long n, long k) = Size(weight);
+        TeraUpdate update = adapter.UpdateFor(module, n, k);
+        DType dtype = ComputeDType(weight, x);
+        using Tensor w0 = Load(baseFile, weight.Name, dtype);
+        using Tensor? bias = baseFile.Tensors.ContainsKey(module + ".bias") ? LoadBias(module, n, dtype) : null;
+        using Tensor xs = LoadActivation(x.Name, k, dtype, null);
+        using var layer = new AdaptedLinear(device, w0, bias, update, new AdaptedLinearOptions { Path = options.Path });
+        SetVectors(layer, adapter.Modules[module]);
+        using Tensor y = device.Allocate(dtype, [.. xs.Shape[..^1], n]);
+        using var context = new LayerContext();
+        layer.Forward(xs, y, context);
+        var results = new List<(string, Tensor)> { (module + ".y", ToHost(y, x)) };
+        if (options.Gradients)
+        {
+            Backward(module, layer, context, xs, x, results);
+        }
+
+        long tokens = xs.ElementCount / Math.Max(k, 1);
+        LayerPlan plan = layer.Plan(tokens);
+        return new ModuleResult(module, $"{n}x{k}, {tokens} tokens, {dtype.Label()}, {plan.Path.ToString().ToLowerInvariant()}", results);
+    }
+
+    private void Backward(string module, AdaptedLinear layer, LayerContext context, Tensor xs, SafetensorsEntry x, List<(string, Tensor)> results)
+    {
+        using Tensor dy = LoadActivation(module + ".dy", layer.OutFeatures, xs.DType, x);
+        using Tensor dx = device.Allocate(xs.DType, xs.Shape);
+        layer.ZeroGradients();
+        layer.Backward(context, xs, dy, dx);
+        results.Add((module + ".dx", ToHost(dx, x)));
+        foreach (Parameter parameter in layer.Parameters)
+        {
+            results.Add(($"grad:{TensorPrefix}{module}.{parameter.Name}", ToHost(parameter.Gradient, DType.Float32)));
+        }
+    }
+
+    private (long N, long K) Size(SafetensorsEntry weight) => weight.Shape.Length == 2
+        ? (weight.Shape[0], weight.Shape[1])
+        : throw new FileFormatException(baseFile.Path, "shape-mismatch", $"{weight.Name}: expected a matrix [N, K], found {weight}.");
+
+    private DType ComputeDType(SafetensorsEntry weight, SafetensorsEntry x)
+    {
+        DType w = DTypeOf(baseFile, weight), a = DTypeOf(input, x);
+        DType dtype = w == a ? w : w == DType.Float64 || a == DType.Float64 ? DType.Float64 : DType.Float32;
+        return device.Supports(dtype) ? dtype : throw new UsageException($"{weight.Name} and {x.Name} need {dtype.Label()}, which {device.Id} doesn't compute; use --device cpu.");
+    }
+
+    private static DType DTypeOf(SafetensorsFile file, SafetensorsEntry entry) => entry.DType switch
+    {
+        SafetensorsDType.F32 => DType.Float32,
+        SafetensorsDType.F64 => DType.Float64,
+        SafetensorsDType.BF16 => DType.BFloat16,
+        SafetensorsDType.F16 => DType.Float16,
+        _ => throw new FileFormatException(file.Path, "wrong-dtype", $"{entry.Name}: expected F32, BF16, F16 or F64, found {entry}."),
+    };
+
+    private Tensor LoadBias(string module, long n, DType dtype)
+    {
+        SafetensorsEntry entry = baseFile.Entry(module + ".bias");
+        return entry.Shape.SequenceEqual([n])
+            ? Load(baseFile, entry.Name, dtype)
+            : throw new FileFormatException(baseFile.Path, "shape-mismatch", $"{entry.Name}: expected [{n}], found {entry}.");
+    }
+
+    /// <summary>An activation whose last dimension is <paramref name="features"/>; the others are those of <paramref name="like"/>, if given.</summary>
+    private Tensor LoadActivation(string name, long features, DType dtype, SafetensorsEntry? like)
+    {
+        SafetensorsEntry entry = input.Entry(name);
+        bool fits = entry.Shape.Length > 0 && entry.Shape[^1] == features
+            && (like is null || entry.Shape.AsSpan()[..^1].SequenceEqual(like.Shape.AsSpan()[..^1]));
+        return fits
+            ? Load(input, name, dtype)
+            : throw new FileFormatException(
+                input.Path, "shape-mismatch",
+                $"{name}: expected [{(like is null ? "…" : string.Join(", ", like.Shape[..^1]))}, {features}], found {entry}.");
+    }
+
+    private Tensor Load(SafetensorsFile file, string name, DType dtype) =>
+        HostTensors.Convert(file.ToTensor(name, CpuDevice.Shared), dtype, device);
+
+    private Tensor ToHost(Tensor tensor, SafetensorsEntry like) => ToHost(tensor, DTypeOf(input, like));
+
+    private static Tensor ToHost(Tensor tensor, DType dtype) => HostTensors.ToHost(tensor, dtype);
+
+    private static void SetVectors(AdaptedLinear layer, TeraVectors vectors)
+    {
+        foreach ((Parameter parameter, ImmutableArray<float> vector) in layer.Parameters.Zip(vectors.All))
+        {
+            HostTensors.Set(parameter.Value, vector.AsSpan());
+        }
+    }
+}

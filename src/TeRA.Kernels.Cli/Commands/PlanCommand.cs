@@ -1,0 +1,143 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using TeRA.Kernels.Cli.Output;
+
+namespace TeRA.Kernels.Cli.Commands;
+
+/// <summary><c>tera plan</c>: what would run for a layer, without running it.</summary>
+internal static class PlanCommand
+{
+    private static readonly Option<long> OutFeatures = new("--out") { Description = "N, output features.", Required = true };
+    private static readonly Option<long> InFeatures = new("--in") { Description = "K, input features.", Required = true };
+    private static readonly Option<long> Tokens = new("--tokens") { Description = "B, rows of X.", Required = true };
+    private static readonly Option<string> Method = new("--method") { Description = "tera, lora, lotr or full.", DefaultValueFactory = _ => "tera" };
+    private static readonly Option<long?> Rank = new("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r for lora and lotr (16 otherwise)." };
+    private static readonly Option<string?> RowModes = new("--row-modes") { Description = "AxBxC with product N; proposed otherwise." };
+    private static readonly Option<string?> RowRanks = new("--row-ranks") { Description = "One for each row mode." };
+    private static readonly Option<string?> ColumnModes = new("--col-modes") { Description = "AxBxC with product K; proposed otherwise." };
+    private static readonly Option<string?> ColumnRanks = new("--col-ranks") { Description = "One for each column mode." };
+    private static readonly Option<string> DTypeName = new("--dtype") { Description = "float32, bfloat16, float16 or float64.", DefaultValueFactory = _ => "bfloat16" };
+    private static readonly Option<string> Device = new("--device") { Description = "auto, cpu, cuda, cuda:N, or h100 to plan for one that is not here.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<string> Path = new("--path") { Description = "auto, merged or factored.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<bool> Keep = new("--keep") { Description = "Keep the merged weight from forward to backward." };
+    private static readonly Option<bool> Bias = new("--bias") { Description = "The layer has a bias." };
+
+    public static Command Create()
+    {
+        var command = new Command("plan", "What would run for a layer: path, launches, bytes, operations, trained numbers, rank, predicted time.")
+        {
+            OutFeatures, InFeatures, Tokens, Method, Rank, RowModes, RowRanks, ColumnModes, ColumnRanks, DTypeName, Device, Path, Keep, Bias,
+        };
+        CommandHost.SetAction(command, Run);
+        return command;
+    }
+
+    private static int Run(ParseResult result, CommandContext context)
+    {
+        try
+        {
+            LayerProblem problem = Problem(result);
+            LayerPlan plan = PlanFor(result.GetValue(Device)!, problem);
+            context.Terminal.Line(plan.Explain());
+            if (context.Json)
+            {
+                JsonOutput.Write(Json(plan));
+            }
+
+            return ExitCodes.Success;
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
+    }
+
+    private static LayerPlan PlanFor(string device, LayerProblem problem)
+    {
+        if (string.Equals(device, "h100", StringComparison.OrdinalIgnoreCase))
+        {
+            return LayerPlanner.Plan(problem, DeviceTraits.H100);
+        }
+
+        using Device found = DeviceChoice.Open(device, out _);
+        return LayerPlanner.Plan(problem, found);
+    }
+
+    private static LayerProblem Problem(ParseResult result) =>
+        new(result.GetValue(Tokens), result.GetValue(OutFeatures), result.GetValue(InFeatures), OptionText.DType(result.GetValue(DTypeName)!))
+        {
+            Update = Update(result),
+            HasBias = result.GetValue(Bias),
+            Path = OptionText.Path(result.GetValue(Path)!),
+            WeightPolicy = result.GetValue(Keep) ? WeightPolicy.Keep : WeightPolicy.Rebuild,
+        };
+
+    private static WeightUpdate Update(ParseResult result)
+    {
+        long n = result.GetValue(OutFeatures), k = result.GetValue(InFeatures), r = result.GetValue(Rank) ?? 16;
+        return result.GetValue(Method)!.ToLowerInvariant() switch
+        {
+            "tera" => Tera(result, n, k),
+            "lora" => new LowRankUpdate(n, k, r),
+            "lotr" => new SharedCoreUpdate(n, k, r),
+            "full" => new FullUpdate(n, k),
+            string other => throw new UsageException($"--method: expected tera, lora, lotr or full, found '{other}'."),
+        };
+    }
+
+    private static TeraUpdate Tera(ParseResult result, long n, long k)
+    {
+        ImmutableArray<long> rows = Lengths(result, RowModes) ?? ModeFactorization.Propose(n);
+        ImmutableArray<long> columns = Lengths(result, ColumnModes) ?? ModeFactorization.Propose(k);
+        CheckProduct(rows, n, RowModes.Name);
+        CheckProduct(columns, k, ColumnModes.Name);
+        long? rank = result.GetValue(Rank);
+        return new TeraUpdate(
+            rows, Lengths(result, RowRanks) ?? Ranks(rows, rank), columns, Lengths(result, ColumnRanks) ?? Ranks(columns, rank));
+    }
+
+    private static ImmutableArray<long> Ranks(ImmutableArray<long> modes, long? rank) =>
+        rank is { } wanted ? ModeFactorization.ProposeRanks(modes, wanted) : modes;
+
+    private static ImmutableArray<long>? Lengths(ParseResult result, Option<string?> option) =>
+        result.GetValue(option) is { } text ? OptionText.Lengths(text, option.Name) : null;
+
+    private static void CheckProduct(ImmutableArray<long> modes, long length, string option)
+    {
+        if (modes.Aggregate(1L, (product, mode) => product * mode) != length)
+        {
+            throw new UsageException($"{option}: the product of {string.Join('x', modes)} is not {length}.");
+        }
+    }
+
+    private static JsonObject Json(LayerPlan plan) => new()
+    {
+        ["path"] = plan.Path.ToString().ToLowerInvariant(),
+        ["reasons"] = JsonOutput.Array(plan.Reasons),
+        ["method"] = plan.Problem.Update?.Method,
+        ["trained_numbers"] = plan.Problem.Update?.TrainedCount,
+        ["rank_bound"] = plan.Problem.Update?.RankBound,
+        ["factor_bytes_if_stored"] = plan.Problem.Update?.FactorBytes(plan.Problem.DType),
+        ["forward"] = Pass(plan.Forward, plan.ForwardSeconds, plan.ForwardLaunches, plan.ForwardKernels),
+        ["backward"] = Pass(plan.Backward, plan.BackwardSeconds, plan.BackwardLaunches, plan.BackwardKernels),
+        ["scratch_bytes_shared"] = plan.ScratchBytes,
+        ["kept_bytes_per_context"] = plan.KeptBytes,
+        ["predicted_seconds"] = plan.Seconds,
+    };
+
+    private static JsonObject Pass(Planning.LayerPass pass, double seconds, int? launches, ImmutableArray<string> kernels) => new()
+    {
+        ["steps"] = new JsonArray([.. pass.Steps.Select((step, i) => new JsonObject
+        {
+            ["label"] = step.Label,
+            ["kernel"] = i < kernels.Length ? kernels[i] : null,
+            ["operations"] = step.Operations,
+            ["bytes"] = step.Bytes,
+        })]),
+        ["launches"] = launches,
+        ["operations"] = pass.Operations,
+        ["bytes"] = pass.Bytes,
+        ["predicted_seconds"] = seconds,
+    };
+}

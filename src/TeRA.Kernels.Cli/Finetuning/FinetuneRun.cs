@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using TeRA.Kernels.Cli.Output;
+
+namespace TeRA.Kernels.Cli.Finetuning;
+
+/// <summary>
+/// The main job: pretrain a small network, freeze it, shift the task, adapt it in several ways and compare them on held-out images.
+/// </summary>
+internal sealed class FinetuneRun(FinetuneOptions options, Device device, string reason, IProgressReport progress, CancellationToken cancellation)
+{
+    private const float PretrainingRate = 3e-3f;
+    private const float DenseRate = 3e-3f;
+
+    private readonly Trainer trainer = new(device, options.Batch, options.Seed, cancellation);
+    private readonly (Digits Training, Digits HeldOut) old = Digits.Load(options.Seed);
+
+    public FinetuneReport Execute()
+    {
+        var clock = Stopwatch.StartNew();
+        (Digits Training, Digits HeldOut) shifted = (old.Training.Shift(), old.HeldOut.Shift());
+        IReadOnlyList<LayerWeights> weights = Pretrain();
+        var rows = new List<FinetuneRow> { Base(weights, shifted.HeldOut) };
+        (FinetuneRow tera, string folder, double reloaded, LayerDeviation deviation) = AdaptWithTera(weights, shifted);
+        rows.Add(tera);
+        rows.Add(Adapt("LoTR core, frozen sides", weights, shifted, layer => SameCount(layer), DenseRate * 10));
+        rows.Add(Adapt("LoRA r=1", weights, shifted, layer => new LowRankUpdate(layer.OutFeatures, layer.InFeatures, 1, seed: (ulong)options.Seed), DenseRate));
+        rows.Add(Adapt("full fine-tuning", weights, shifted, layer => new FullUpdate(layer.OutFeatures, layer.InFeatures), DenseRate / 3));
+        return new FinetuneReport
+        {
+            Device = $"{device.Id} ({device.Name})",
+            Reason = reason,
+            Rows = rows,
+            AdapterFolder = folder,
+            ReloadedAccuracy = reloaded,
+            LargestDeviation = deviation.Relative,
+            DeviationRatio = deviation.Ratio,
+            TotalSeconds = clock.Elapsed.TotalSeconds,
+        };
+    }
+
+    /// <summary>Full training from a random start, biases too; the result is what everything else finds frozen.</summary>
+    private IReadOnlyList<LayerWeights> Pretrain()
+    {
+        ulong seed = (ulong)options.Seed;
+        IReadOnlyList<LayerWeights> start =
+        [
+            LayerWeights.Random("fc1", options.Hidden, Digits.Pixels, seed + 1),
+            LayerWeights.Random("fc2", options.Hidden, options.Hidden, seed + 2),
+            LayerWeights.Random("fc3", Digits.Classes, options.Hidden, seed + 3),
+        ];
+        using var network = new Network(device, start, layer => new FullUpdate(layer.OutFeatures, layer.InFeatures), new AdaptedLinearOptions { TrainBias = true });
+        trainer.Train(network, old.Training, options.PretrainEpochs, PretrainingRate, progress, "pretraining");
+        return network.Merge();
+    }
+
+    private FinetuneRow Base(IReadOnlyList<LayerWeights> weights, Digits heldOut)
+    {
+        using var network = new Network(device, weights, _ => null, new AdaptedLinearOptions());
+        return new FinetuneRow("base, frozen", 0, [], 0, double.NaN, network.Accuracy(heldOut), network.Accuracy(old.HeldOut), 0);
+    }
+
+    private (FinetuneRow Row, string Folder, double Reloaded, LayerDeviation Deviation) AdaptWithTera(
+        IReadOnlyList<LayerWeights> weights, (Digits Training, Digits HeldOut) task)
+    {
+        using var network = new Network(device, weights, options.Update, new AdaptedLinearOptions());
+        FinetuneRow row = Train("TeRA", network, task, options.LearningRate);
+        (string folder, long bytes) = AdapterStore.Save(network, options.Out, options.Force);
+        using Network reloaded = AdapterStore.Load(device, weights, folder);
+        LayerDeviation deviation = LayerDeviation.Worst(network, task.HeldOut);
+        return (row with { SavedBytes = bytes }, folder, reloaded.Accuracy(task.HeldOut), deviation);
+    }
+
+    private FinetuneRow Adapt(
+        string method, IReadOnlyList<LayerWeights> weights, (Digits Training, Digits HeldOut) task, Func<LayerWeights, WeightUpdate> update, float rate)
+    {
+        using var network = new Network(device, weights, update, new AdaptedLinearOptions());
+        return Train(method, network, task, rate);
+    }
+
+    private FinetuneRow Train(string method, Network network, (Digits Training, Digits HeldOut) task, float rate)
+    {
+        var clock = Stopwatch.StartNew();
+        double loss = trainer.Train(network, task.Training, options.Epochs, rate, progress, method);
+        double seconds = clock.Elapsed.TotalSeconds;
+        long[] ranks = [.. network.Layers.Select(layer => layer.Update!.RankBound)];
+        return new FinetuneRow(
+            method, network.TrainedCount, ranks, network.TrainedCount * sizeof(float), loss, network.Accuracy(task.HeldOut), network.Accuracy(old.HeldOut), seconds);
+    }
+
+    /// <summary>The low-rank update that comes closest to TeRA's number of trained numbers without exceeding it.</summary>
+    private SharedCoreUpdate SameCount(LayerWeights layer)
+    {
+        long rank = Math.Max(1, (long)Math.Sqrt(options.Update(layer).TrainedCount));
+        return new SharedCoreUpdate(layer.OutFeatures, layer.InFeatures, rank, (ulong)options.Seed, options.Distribution);
+    }
+}
