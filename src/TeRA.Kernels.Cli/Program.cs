@@ -6,7 +6,8 @@ namespace TeRA.Kernels.Cli;
 /// <summary>The command line <c>tera</c>.</summary>
 internal static class Program
 {
-    private static int Main(string[] arguments)
+    /// <summary>Runs one command line; tests call it as the shell does.</summary>
+    internal static int Main(string[] arguments)
     {
         ParseResult result = CreateRoot().Parse(arguments);
         int code = result.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });

@@ -11,11 +11,11 @@ internal static class DeviceChoice
         {
             case "cpu":
                 reason = "asked for";
-                return new CpuDevice();
+                return CpuDevice.Shared;
             case "auto":
                 DeviceProbe probe = DeviceProbe.Run();
-                reason = probe.WhyNotCuda is { } why ? $"the CPU, since there is no usable GPU: {FirstLine(why)}" : "the best there is";
-                return probe.IsCudaUsable ? CudaDevice.Open() : new CpuDevice();
+                reason = probe.WhyNotCuda is { } why ? $"the CPU, since there is no usable GPU: {FirstSentence(why)} (tera devices tells more)" : "the best there is";
+                return probe.IsCudaUsable ? CudaDevice.Open() : CpuDevice.Shared;
             case "cuda":
                 reason = "asked for";
                 return CudaDevice.Open();
@@ -28,5 +28,6 @@ internal static class DeviceChoice
         }
     }
 
-    private static string FirstLine(string text) => text.Split('\n')[0].Trim();
+    // The paths tried are for `tera devices`.
+    private static string FirstSentence(string text) => text.Split('.', '\n')[0].Trim();
 }

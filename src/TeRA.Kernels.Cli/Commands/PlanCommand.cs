@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using TeRA.Kernels.Cli.Output;
+using TeRA.Kernels.Planning;
 
 namespace TeRA.Kernels.Cli.Commands;
 
@@ -61,7 +62,7 @@ internal static class PlanCommand
         }
 
         using Device found = DeviceChoice.Open(device, out _);
-        return LayerPlanner.Plan(problem, found);
+        return new LayerProgram(found, problem).Plan;
     }
 
     private static LayerProblem Problem(ParseResult result) =>
@@ -126,7 +127,7 @@ internal static class PlanCommand
         ["predicted_seconds"] = plan.Seconds,
     };
 
-    private static JsonObject Pass(Planning.LayerPass pass, double seconds, int? launches, ImmutableArray<string> kernels) => new()
+    private static JsonObject Pass(LayerPass pass, double seconds, int? launches, ImmutableArray<string> kernels) => new()
     {
         ["steps"] = new JsonArray([.. pass.Steps.Select((step, i) => new JsonObject
         {

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -11,13 +13,13 @@ internal static class JsonOutput
 
     public static void Write(JsonNode document)
     {
-        using Stream stdout = Console.OpenStandardOutput();
-        using (var writer = new Utf8JsonWriter(stdout, Options))
+        var text = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(text, Options))
         {
             document.WriteTo(writer);
         }
 
-        stdout.WriteByte((byte)'\n');
+        Console.Out.WriteLine(Encoding.UTF8.GetString(text.WrittenSpan));
     }
 
     /// <summary>JSON has no NaN and no infinity: they become null.</summary>

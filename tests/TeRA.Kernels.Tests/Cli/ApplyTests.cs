@@ -1,0 +1,131 @@
+using NUnit.Framework;
+using TeRA.Kernels.Cli;
+using TeRA.Kernels.Verification;
+
+namespace TeRA.Kernels.Tests.Cli;
+
+/// <summary><c>tera apply</c> on the CPU, against the dense float64 reference, through files as another program would write them.</summary>
+[NonParallelizable]
+public class ApplyTests
+{
+    private const string Module = "model.layers.0.q_proj";
+
+    private static readonly DType[] DTypes = [DType.Float32, DType.BFloat16, DType.Float16, DType.Float64];
+
+    [Test]
+    public void Results_agree_with_the_dense_reference([ValueSource(nameof(DTypes))] DType dtype, [Values("merged", "factored", "auto")] string path)
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = Problem(dtype, tokens: 37);
+        ApplyFiles.Write(folder, Module, data, [37]);
+        CommandLine run = Apply(folder, "--grad", "--path", path);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        using SafetensorsFile file = SafetensorsFile.Open(folder["out.safetensors"]);
+        Check(data, ApplyFiles.Read(file, Module, data));
+        Assert.That(file.Entry(Module + ".y").DType, Is.EqualTo(ApplyFiles.FileDType(dtype)));
+        Assert.That(file.Entry($"grad:base_model.model.{Module}.tera_row.0").DType, Is.EqualTo(SafetensorsDType.F32));
+    }
+
+    [Test]
+    public void Activations_may_have_any_number_of_leading_dimensions()
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = Problem(DType.Float32, tokens: 24);
+        ApplyFiles.Write(folder, Module, data, [2, 3, 4]);
+        CommandLine run = Apply(folder, "--grad");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        using SafetensorsFile file = SafetensorsFile.Open(folder["out.safetensors"]);
+        Assert.That(file.Entry(Module + ".y").Shape, Is.EqualTo(new long[] { 2, 3, 4, data.OutFeatures }));
+        Check(data, ApplyFiles.Read(file, Module, data));
+    }
+
+    [Test]
+    public void A_16_bit_weight_with_float32_activations_is_computed_in_float32()
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = Problem(DType.BFloat16, tokens: 19);
+        ApplyFiles.Write(folder, Module, data, [19], weightDType: DType.BFloat16, activationDType: DType.Float32);
+        CommandLine run = Apply(folder, "--grad");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        using SafetensorsFile file = SafetensorsFile.Open(folder["out.safetensors"]);
+        Check(data with { DType = DType.Float32 }, ApplyFiles.Read(file, Module, data));
+    }
+
+    [Test]
+    public void No_tokens_give_empty_results_and_zero_gradients()
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = Problem(DType.Float32, tokens: 0);
+        ApplyFiles.Write(folder, Module, data, [0]);
+        CommandLine run = Apply(folder, "--grad");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        using SafetensorsFile file = SafetensorsFile.Open(folder["out.safetensors"]);
+        Assert.That(file.Entry(Module + ".y").Shape, Is.EqualTo(new long[] { 0, data.OutFeatures }));
+        Assert.That(file.ReadSingles($"grad:base_model.model.{Module}.tera_col.0"), Is.All.Zero);
+    }
+
+    [Test]
+    public void An_output_that_exists_is_not_touched_without_force()
+    {
+        using var folder = new TemporaryFolder();
+        ApplyFiles.Write(folder, Module, Problem(DType.Float32, 3), [3]);
+        File.WriteAllText(folder["out.safetensors"], "mine");
+        CommandLine run = Apply(folder);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage));
+        Assert.That(run.Errors, Does.Contain("--force"));
+        Assert.That(File.ReadAllText(folder["out.safetensors"]), Is.EqualTo("mine"));
+        Assert.That(Apply(folder, "--force").ExitCode, Is.Zero);
+    }
+
+    [TestCase("base.safetensors", ".weight", "no weight")]
+    [TestCase("input.safetensors", ".x", "no input")]
+    [TestCase("input.safetensors", ".dy", "no output gradient")]
+    public void A_missing_tensor_is_named(string file, string tensor, string what)
+    {
+        using var folder = new TemporaryFolder();
+        ApplyFiles.Write(folder, Module, Problem(DType.Float32, 3), [3], leaveOut: Module + tensor);
+        CommandLine run = Apply(folder, "--grad");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput), what);
+        Assert.That(run.Errors, Does.Contain(file).And.Contain(Module + tensor));
+        Assert.That(File.Exists(folder["out.safetensors"]), Is.False);
+    }
+
+    [Test]
+    public void A_shape_that_does_not_fit_is_named_with_what_was_expected()
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = Problem(DType.Float32, 4);
+        ApplyFiles.Write(folder, Module, data with { InFeatures = data.InFeatures / 2, Tokens = 8 }, [8], sizes: data);
+        CommandLine run = Apply(folder);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput));
+        Assert.That(run.Errors, Does.Contain(Module + ".x").And.Contain($"{data.InFeatures}"));
+    }
+
+    [Test]
+    public void A_file_that_is_no_safetensors_is_bad_input()
+    {
+        using var folder = new TemporaryFolder();
+        ApplyFiles.Write(folder, Module, Problem(DType.Float32, 3), [3]);
+        File.WriteAllText(folder["base.safetensors"], "this is not a tensor file at all");
+        CommandLine run = Apply(folder);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput));
+        Assert.That(run.Errors, Does.Contain("base.safetensors"));
+    }
+
+    private static LayerData Problem(DType dtype, long tokens) =>
+        LayerData.Normal(new TeraUpdate([4, 5], [3, 6], [2, 3, 4], [2, 2, 5], 77, Distribution.Uniform, 2.5), tokens, dtype, bias: true);
+
+    private static CommandLine Apply(TemporaryFolder folder, params string[] more) => CommandLine.Run(
+    [
+        "apply", "--base", folder["base.safetensors"], "--adapter", folder["adapter"], "--input", folder["input.safetensors"],
+        "--output", folder["out.safetensors"], "--device", "cpu", .. more,
+    ]);
+
+    private static void Check(LayerData data, LayerValues actual)
+    {
+        foreach (QuantityError error in LayerComparer.Compare(data, actual))
+        {
+            Assert.That(error.Passed, Is.True, error.Comparison.Report);
+        }
+    }
+}

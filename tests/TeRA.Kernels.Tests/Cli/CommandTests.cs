@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+using TeRA.Kernels.Cli;
+
+namespace TeRA.Kernels.Tests.Cli;
+
+/// <summary>The other commands: exit codes, JSON, what people read.</summary>
+[NonParallelizable]
+public class CommandTests
+{
+    [TestCase("nonsense")]
+    [TestCase("finetune --epochs nonsense")]
+    [TestCase("finetune --epochs 0")]
+    [TestCase("finetune --distribution cauchy")]
+    [TestCase("finetune --modes 256=17x15")]
+    [TestCase("finetune --ranks 256=4")]
+    [TestCase("finetune --modes 256")]
+    [TestCase("plan --out 4096 --in 4096")]
+    [TestCase("plan --out 4096 --in 4096 --tokens 1 --row-modes 3x5")]
+    [TestCase("plan --out 0 --in 4096 --tokens 1")]
+    [TestCase("plan --out 8 --in 8 --tokens 1 --dtype int4")]
+    [TestCase("plan --out 8 --in 8 --tokens 1 --method magic")]
+    [TestCase("devices --device quantum")]
+    [TestCase("check --device quantum")]
+    public void A_wrong_command_line_exits_with_2(string line)
+    {
+        CommandLine run = CommandLine.Run(line.Split(' '));
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage), run.Errors);
+        Assert.That(run.Errors, Is.Not.Empty);
+    }
+
+    [Test]
+    public void Asking_for_a_GPU_that_is_not_there_exits_with_4_and_names_the_paths_tried()
+    {
+        if (DeviceProbe.Run().DriverPath is not null)
+        {
+            Assert.Ignore("this machine has a CUDA driver");
+        }
+
+        CommandLine run = CommandLine.Run("check", "--device", "cuda");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.NoDevice));
+        Assert.That(run.Errors, Does.Contain("libcuda"));
+    }
+
+    [Test]
+    public void A_missing_file_exits_with_3()
+    {
+        CommandLine run = CommandLine.Run("apply", "--base", "no.safetensors", "--adapter", "nowhere", "--input", "no.safetensors", "--output", "out.safetensors");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput), run.Errors);
+    }
+
+    [Test]
+    public void Help_names_every_command()
+    {
+        CommandLine run = CommandLine.Run("--help");
+        Assert.That(run.ExitCode, Is.Zero);
+        foreach (string command in new[] { "finetune", "apply", "check", "plan", "devices" })
+        {
+            Assert.That(run.Output, Does.Contain(command));
+        }
+    }
+
+    [Test]
+    public void Devices_lists_the_CPU()
+    {
+        CommandLine run = CommandLine.Run("devices", "--json");
+        Assert.That(run.ExitCode, Is.Zero);
+        Assert.That((string?)run.Json["cpu"]!["name"], Is.EqualTo(CpuDevice.Shared.Name));
+        Assert.That(run.Errors, Does.Contain("NVRTC"));
+    }
+
+    [TestCase("tera", 48)]
+    [TestCase("lora", 131072)]
+    [TestCase("lotr", 256)]
+    [TestCase("full", 16777216)]
+    public void Plan_counts_what_trains(string method, long trained)
+    {
+        string[] rank = method == "tera" ? ["--rank", "512"] : [];
+        CommandLine run = CommandLine.Run(["plan", "--out", "4096", "--in", "4096", "--tokens", "8192", "--device", "h100", "--method", method, "--json", .. rank]);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That((long)run.Json["trained_numbers"]!, Is.EqualTo(method == "tera" ? 48 : trained));
+        Assert.That(run.Json["forward"]!["steps"]!.AsArray(), Is.Not.Empty);
+        Assert.That((double)run.Json["predicted_seconds"]!, Is.Positive);
+    }
+
+    [Test]
+    public void Check_reports_every_comparison()
+    {
+        CommandLine run = CommandLine.Run("check", "--device", "cpu", "--json");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That(run.Json["rows"]!.AsArray(), Has.Count.GreaterThan(1000));
+        Assert.That((int)run.Json["failed"]!, Is.Zero);
+    }
+
+    [Test]
+    public void Finetune_trains_saves_and_reads_back()
+    {
+        using var folder = new TemporaryFolder();
+        string[] line = ["finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--pretrain-epochs", "6", "--out", folder["adapter"], "--json"];
+        CommandLine run = CommandLine.Run(line);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        JsonNode json = run.Json;
+        JsonArray methods = json["methods"]!.AsArray();
+        Assert.That((double)methods[0]!["accuracy_old_task"]!, Is.GreaterThan(0.9), "the base knows its own task");
+        Assert.That((double)methods[0]!["accuracy_new_task"]!, Is.LessThan(0.3), "and fails the shifted one");
+        Assert.That((double)methods[1]!["accuracy_new_task"]!, Is.GreaterThan((double)methods[0]!["accuracy_new_task"]! + 0.2), "TeRA adapts it");
+        Assert.That((double)json["accuracy_reloaded"]!, Is.EqualTo((double)methods[1]!["accuracy_new_task"]!));
+        Assert.That(File.Exists(Path.Combine(folder["adapter"], "adapter_model.safetensors")));
+        Assert.That(CommandLine.Run(line).ExitCode, Is.EqualTo(ExitCodes.Usage), "a second run does not overwrite");
+    }
+
+    [Test]
+    public void Finetune_gives_the_same_numbers_again()
+    {
+        string[] line = ["finetune", "--device", "cpu", "--hidden", "32", "--epochs", "2", "--pretrain-epochs", "2", "--distribution", "ternary:0.25", "--json"];
+        JsonArray first = CommandLine.Run(line).Json["methods"]!.AsArray(), second = CommandLine.Run(line).Json["methods"]!.AsArray();
+        Assert.That(
+            second.Select(method => (double?)method!["loss"]),
+            Is.EqualTo(first.Select(method => (double?)method!["loss"])));
+    }
+}
