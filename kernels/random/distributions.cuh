@@ -1,4 +1,4 @@
-// Random factors, format 1 (docs/factor-format-1.md): element i of a factor is a pure function of (seed, stream, i).
+// Random factors, format 1 (kernels/random/factor-format-1.md): element i of a factor is a pure function of (seed, stream, i).
 // Plain C++, bit-identical to src/TeRA.Kernels/Random on every compiler: integer operations, exact conversions, and float
 // multiplications, fused multiply-adds and square roots that are each rounded once.
 //

@@ -3,7 +3,7 @@ namespace TeRA.Kernels;
 /// <summary>Random factors, format 1, on the CPU: the oracle of <c>kernels/random</c>.</summary>
 /// <remarks>
 /// Element i is a pure function of (seed, distribution, stream, i): the same bits on every processor and GPU, at every register width, whatever
-/// part of the factor a call asks for. The format's text is docs/factor-format-1.md.
+/// part of the factor a call asks for. The format's text is kernels/random/factor-format-1.md.
 /// </remarks>
 public static class RandomFactor
 {

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TeRA.Kernels.Tests.RandomFactors;
 
-/// <summary>The tables of docs/factor-format-1.md and the published known answers, as the tests read them.</summary>
+/// <summary>The tables of kernels/random/factor-format-1.md and the published known answers, as the tests read them.</summary>
 internal static class FormatText
 {
     public sealed record ElementRow(RandomSource Source, uint Threshold, uint Stream, long Index, uint Bits, string Line)
