@@ -32,7 +32,7 @@ internal sealed class StepRunner(Device device) : IDisposable
     /// <summary>Raw bytes that the step only reads: labels, segment tables.</summary>
     public int Input(string name, byte[] contents)
     {
-        int slot = Add(name, contents);
+        int slot = AddTable(name, contents);
         buffers[slot]!.Freeze();
         return slot;
     }
@@ -41,7 +41,7 @@ internal sealed class StepRunner(Device device) : IDisposable
     public Operand InOut(string name, DType dtype, double[] values) => new(Add(name, Elements.Encode(values, dtype)), dtype);
 
     /// <summary>Raw bytes that the step reads and writes: settings.</summary>
-    public int InOut(string name, byte[] contents) => Add(name, contents);
+    public int InOut(string name, byte[] contents) => AddTable(name, contents);
 
     /// <summary>An operand that the step overwrites; NaN until then.</summary>
     public Operand Output(string name, DType dtype, long count)
@@ -103,9 +103,14 @@ internal sealed class StepRunner(Device device) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => buffers.ForEach(buffer => buffer?.Dispose());
 
-    private int Add(string name, byte[] contents)
+    // Tables of structs are ours to place: they keep the alignment of their widest member, while tensors may lie at any element.
+    private int AddTable(string name, byte[] contents) => Add(name, contents, (Misalignment + 15) / 16 * 16);
+
+    private int Add(string name, byte[] contents) => Add(name, contents, Misalignment);
+
+    private int Add(string name, byte[] contents, int misalignment)
     {
-        var buffer = new GuardedBuffer(device, name, contents.Length, Misalignment);
+        var buffer = new GuardedBuffer(device, name, contents.Length, misalignment);
         buffer.Write(contents);
         buffers.Add(buffer);
         before[buffers.Count - 1] = contents;
