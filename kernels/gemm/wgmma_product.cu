@@ -6,13 +6,7 @@
 //
 // Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_TRANSPOSED_A (memory holds K×M), TERA_TRANSPOSED_B (memory holds N×K),
 // TERA_OUTPUT (the dtype of C: 0 writes float32 and may accumulate, else TERA_DTYPE through the copy engine), TERA_BIAS (0, 1).
-#include "common/dtype.cuh"
-#include "ptx/ldmatrix.cuh"
-#include "ptx/mbarrier.cuh"
-#include "ptx/stmatrix.cuh"
-#include "ptx/tma.cuh"
-#include "ptx/warpgroup.cuh"
-#include "ptx/wgmma.cuh"
+#include "gemm/wgmma_engine.cuh"
 
 namespace tera {
 
@@ -33,7 +27,6 @@ constexpr int kTileM = 128, kTileN = 256, kTileK = 64;
 constexpr int kStages = 4;
 constexpr int kConsumers = 2;
 constexpr int kBytesA = kTileM * kTileK * 2, kBytesB = kTileN * kTileK * 2;
-constexpr int kBox = 64 * 64 * 2;        // one 64×64 box of 16-bit elements: 64 rows of 128 bytes
 constexpr int kStagingBoxes = 2;         // a consumer writes its four output boxes through two places in turn
 constexpr int kAccumulators = kTileN / 2;
 
@@ -47,23 +40,10 @@ __device__ __forceinline__ Shared layout(unsigned base)
     s.a = base;
     s.b = s.a + kStages * kBytesA;
     s.staging = s.b + kStages * kBytesB;
-    s.full = s.staging + kConsumers * kStagingBoxes * kBox;
+    s.full = s.staging + kConsumers * kStagingBoxes * kBoxBytes;
     s.empty = s.full + kStages * 8;
     return s;
 }
-
-/// Position in the ring of stages; the parity flips with each lap.
-struct Ring {
-    int stage = 0;
-    unsigned parity = 0;
-    __device__ __forceinline__ void advance()
-    {
-        if (++stage == kStages) {
-            stage = 0;
-            parity ^= 1;
-        }
-    }
-};
 
 struct Tile {
     int m, n;
@@ -79,22 +59,7 @@ __device__ __forceinline__ Tile tile_of(int index, const WgmmaProductArguments& 
     return {(first + rest % rows) * kTileM, rest / rows * kTileN};
 }
 
-/// The matrix descriptor of an operand with 128-byte swizzle. K contiguous: rows of eight are 1024 bytes apart. M or N
-/// contiguous: groups of eight K are 1024 bytes apart and the next 64 columns lie one box on.
-template <bool Transposed>
-__device__ __forceinline__ unsigned long long descriptor(unsigned address)
-{
-    constexpr unsigned long long swizzle_128 = 1ull << 62;
-    constexpr unsigned long long leading = Transposed ? (kBox >> 4) : 1;
-    constexpr unsigned long long stride = 1024 >> 4;
-    return swizzle_128 | stride << 32 | leading << 16 | ((address & 0x3FFFF) >> 4);
-}
-
-/// Bytes from one 16-wide slice of K to the next inside a stage.
-template <bool Transposed>
-constexpr unsigned kSlice = Transposed ? 16 * 128 : 32;
-
-__device__ __forceinline__ void load_stage(const WgmmaProductArguments& p, const Shared& s, const Tile& tile, int k, const Ring& ring)
+__device__ __forceinline__ void load_stage(const WgmmaProductArguments& p, const Shared& s, const Tile& tile, int k, const Ring<kStages>& ring)
 {
     const unsigned barrier = s.full + ring.stage * 8;
     const unsigned a = s.a + ring.stage * kBytesA, b = s.b + ring.stage * kBytesB;
@@ -102,7 +67,7 @@ __device__ __forceinline__ void load_stage(const WgmmaProductArguments& p, const
     if (TERA_TRANSPOSED_A) {
 #pragma unroll
         for (int i = 0; i < kTileM / 64; ++i) {
-            ptx::cp_async_bulk_tensor_2d_load(a + i * kBox, &p.a, tile.m + 64 * i, k, barrier);
+            ptx::cp_async_bulk_tensor_2d_load(a + i * kBoxBytes, &p.a, tile.m + 64 * i, k, barrier);
         }
     } else {
         ptx::cp_async_bulk_tensor_2d_load(a, &p.a, k, tile.m, barrier);
@@ -112,14 +77,14 @@ __device__ __forceinline__ void load_stage(const WgmmaProductArguments& p, const
     } else {
 #pragma unroll
         for (int i = 0; i < kTileN / 64; ++i) {
-            ptx::cp_async_bulk_tensor_2d_load(b + i * kBox, &p.b, tile.n + 64 * i, k, barrier);
+            ptx::cp_async_bulk_tensor_2d_load(b + i * kBoxBytes, &p.b, tile.n + 64 * i, k, barrier);
         }
     }
 }
 
 __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
 {
-    Ring ring;
+    Ring<kStages> ring;
     const int tiles = p.tiles_m * p.tiles_n;
     for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
         const Tile tile = tile_of(index, p);
@@ -131,27 +96,18 @@ __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
     }
 }
 
-__device__ __forceinline__ void multiply(float (&d)[kAccumulators], unsigned long long a, unsigned long long b, int scale_d)
-{
-#if TERA_DTYPE == 1
-    ptx::wgmma_m64n256k16_bf16<TERA_TRANSPOSED_A, !TERA_TRANSPOSED_B>(d, a, b, scale_d);
-#else
-    ptx::wgmma_m64n256k16_f16<TERA_TRANSPOSED_A, !TERA_TRANSPOSED_B>(d, a, b, scale_d);
-#endif
-}
-
 /// The 64×256 part of a tile: a stage is freed once the wgmma of the next one are running.
 __device__ __forceinline__ void accumulate_tile(
-    const WgmmaProductArguments& p, const Shared& s, int consumer, bool leader, Ring& ring, float (&d)[kAccumulators])
+    const WgmmaProductArguments& p, const Shared& s, int consumer, bool leader, Ring<kStages>& ring, float (&d)[kAccumulators])
 {
     unsigned previous = 0;
     for (int k = 0; k < p.k; k += kTileK) {
         ptx::mbarrier_wait_parity(s.full + ring.stage * 8, ring.parity);
-        const unsigned a = s.a + ring.stage * kBytesA + consumer * kBox, b = s.b + ring.stage * kBytesB;
+        const unsigned a = s.a + ring.stage * kBytesA + consumer * kBoxBytes, b = s.b + ring.stage * kBytesB;
         ptx::wgmma_fence();
 #pragma unroll
         for (int i = 0; i < kTileK / 16; ++i) {
-            multiply(d, descriptor<TERA_TRANSPOSED_A>(a + i * kSlice<TERA_TRANSPOSED_A>),
+            multiply_slice<TERA_DTYPE, TERA_TRANSPOSED_A, !TERA_TRANSPOSED_B>(d, descriptor<TERA_TRANSPOSED_A>(a + i * kSlice<TERA_TRANSPOSED_A>),
                 descriptor<!TERA_TRANSPOSED_B>(b + i * kSlice<!TERA_TRANSPOSED_B>), k > 0 || i > 0);
         }
         ptx::wgmma_commit_group();
@@ -196,7 +152,7 @@ __device__ __forceinline__ void store_boxes(
     const int thread = threadIdx.x % 128, lane = thread % 32, row = thread / 32 * 16 + (lane & 7) + (lane & 8), half = lane >> 4;
 #pragma unroll
     for (int box = 0; box < kTileN / 64; ++box) {
-        const unsigned place = staging + (box % kStagingBoxes) * kBox;
+        const unsigned place = staging + (box % kStagingBoxes) * kBoxBytes;
         if (thread == 0) {
             ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
         }
@@ -204,7 +160,7 @@ __device__ __forceinline__ void store_boxes(
 #pragma unroll
         for (int j = 0; j < 8; j += 2) {
             const float* v = d + 32 * box + 4 * j;
-            const unsigned address = place + row * 128 + (((j + half) ^ (row & 7)) << 4);
+            const unsigned address = place + swizzled(row, j + half);
             ptx::stmatrix_x4(address, E::encode2(v[0], v[1]), E::encode2(v[2], v[3]), E::encode2(v[4], v[5]), E::encode2(v[6], v[7]));
         }
         ptx::fence_proxy_async();
@@ -234,7 +190,7 @@ __device__ __forceinline__ void store_singles(
 
 __device__ void consume(const WgmmaProductArguments& p, const Shared& s, int consumer)
 {
-    Ring ring;
+    Ring<kStages> ring;
     float d[kAccumulators];
     const bool leader = threadIdx.x % 128 == 0;
     const int tiles = p.tiles_m * p.tiles_n;
@@ -245,7 +201,7 @@ __device__ void consume(const WgmmaProductArguments& p, const Shared& s, int con
         if (TERA_OUTPUT == 0) {
             store_singles(p, tile, consumer, d);
         } else {
-            store_boxes(p, s.staging + consumer * kStagingBoxes * kBox, tile, consumer, d);
+            store_boxes(p, s.staging + consumer * kStagingBoxes * kBoxBytes, tile, consumer, d);
         }
     }
     if (TERA_OUTPUT != 0 && leader) {

@@ -11,4 +11,10 @@ __device__ __forceinline__ void stmatrix_x4(unsigned address, unsigned a, unsign
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(a), "r"(b), "r"(c), "r"(d) : "memory");
 }
 
+/// Two 8×8 matrices, each transposed on the way; the addresses come from lanes 0..15.
+__device__ __forceinline__ void stmatrix_x2_trans(unsigned address, unsigned a, unsigned b)
+{
+    asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1,%2};" ::"r"(address), "r"(a), "r"(b) : "memory");
+}
+
 } // namespace tera::ptx

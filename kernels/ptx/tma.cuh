@@ -34,6 +34,22 @@ __device__ __forceinline__ void cp_async_bulk_tensor_2d_load_multicast(
                  : "memory");
 }
 
+/// Copies a three-dimensional box from global to shared memory; its bytes count towards `barrier`.
+__device__ __forceinline__ void cp_async_bulk_tensor_3d_load(unsigned shared, const TensorMap* map, int x, int y, int z, unsigned barrier)
+{
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(shared),
+                 "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(z), "r"(barrier)
+                 : "memory");
+}
+
+/// Copies a three-dimensional box from shared to global memory, in the thread's current bulk group.
+__device__ __forceinline__ void cp_async_bulk_tensor_3d_store(const TensorMap* map, int x, int y, int z, unsigned shared)
+{
+    asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%1, %2, %3}], [%4];" ::"l"(reinterpret_cast<unsigned long long>(map)),
+                 "r"(x), "r"(y), "r"(z), "r"(shared)
+                 : "memory");
+}
+
 /// Copies a two-dimensional box from shared to global memory, in the thread's current bulk group.
 __device__ __forceinline__ void cp_async_bulk_tensor_2d_store(const TensorMap* map, int x, int y, unsigned shared)
 {
