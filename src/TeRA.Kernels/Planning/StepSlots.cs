@@ -9,7 +9,7 @@ internal static class StepSlots
     public static IEnumerable<int> Of(Step step) => step switch
     {
         MatrixProductStep s => Slots(s.A, s.B, s.C, s.Bias),
-        KroneckerStep s => Slots(s.Input, s.Output, s.InputScale, s.AddTo),
+        KroneckerStep s => Slots([s.Input, s.Output, s.InputScale, s.AddTo, .. s.ModeScales]),
         CoreProductStep s => Slots(s.A, s.C, s.Scale),
         CoreProjectionStep s => Slots(s.Q, s.P, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
         OuterVectorsStep s => [.. s.Vectors.Select(vector => vector.Operand.Slot), s.Output.Slot],

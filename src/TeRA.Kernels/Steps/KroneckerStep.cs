@@ -40,6 +40,18 @@ internal sealed record KroneckerStep(
     /// <summary>float32 (float64) vector of In elements that scales the input; null for ones.</summary>
     public Operand? InputScale { get; init; }
 
+    /// <summary>
+    /// The vectors whose outer product <see cref="InputScale"/> is, one for each mode, float32 of the mode's In elements; empty when not known.
+    /// A kernel that holds the factors may scale them instead of the input.
+    /// </summary>
+    public ImmutableArray<Operand> ModeScales { get; init; } = [];
+
+    /// <summary>
+    /// The output, and what is added, is Output[out, o] instead of Output[o, out]; only with inner = 1. CUDA devices take it where
+    /// their kernels write it as fast as the other (see <c>WgmmaModesShape</c>), and refuse it elsewhere.
+    /// </summary>
+    public bool TransposedOutput { get; init; }
+
     /// <summary>Added to the result, same shape and dtype as the output; may be the output itself.</summary>
     public Operand? AddTo { get; init; }
 

@@ -62,7 +62,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         double[] a = Read(s.A, s.M * s.K), b = Read(s.B, s.K * s.N);
         double[] c = s.Accumulate ? Read(s.C, s.M * s.N) : new double[s.M * s.N];
         double[]? bias = s.Bias is { } present ? Read(present, s.N) : null;
-        for (long m = 0; m < s.M; m++)
+        Parallel.For(0, s.M, m =>
         {
             for (long n = 0; n < s.N; n++)
             {
@@ -76,7 +76,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
 
                 c[(m * s.N) + n] += (Of(s.Alpha) * sum) + (bias?[n] ?? 0);
             }
-        }
+        });
 
         memory.Write(s.C, c);
     }
@@ -85,10 +85,11 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     private double[] KroneckerMatrix(KroneckerStep s)
     {
         double[][] factors = [.. s.Modes.Select(mode => Of(Factor(s.Factors, mode.Stream, mode.FactorRows * mode.FactorColumns)))];
-        var matrix = new double[s.Out * s.In];
-        for (long row = 0; row < s.Out; row++)
+        long width = s.In;
+        var matrix = new double[s.Out * width];
+        Parallel.For(0, s.Out, row =>
         {
-            for (long column = 0; column < s.In; column++)
+            for (long column = 0; column < width; column++)
             {
                 double product = 1;
                 long rows = row, columns = column;
@@ -101,9 +102,9 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
                     product *= mode.Contract ? factors[m][(input * mode.FactorColumns) + output] : factors[m][(output * mode.FactorColumns) + input];
                 }
 
-                matrix[(row * s.In) + column] = product;
+                matrix[(row * width) + column] = product;
             }
-        }
+        });
 
         return matrix;
     }
@@ -113,22 +114,22 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         double[] input = s.Core is { } core ? Generate(core) : Read(s.Input!.Value, s.Outer * s.In * s.Inner);
         double[] scale = Ones(s.InputScale, s.In), matrix = KroneckerMatrix(s);
         double[] output = s.AddTo is { } addTo ? Read(addTo, s.Outer * s.Out * s.Inner) : new double[s.Outer * s.Out * s.Inner];
-        for (long o = 0; o < s.Outer; o++)
+        (long height, long width) = (s.Out, s.In);
+        Parallel.For(0, s.Outer * height, index =>
         {
-            for (long row = 0; row < s.Out; row++)
+            (long o, long row) = Math.DivRem(index, height);
+            for (long i = 0; i < s.Inner; i++)
             {
-                for (long i = 0; i < s.Inner; i++)
+                double sum = 0;
+                for (long column = 0; column < width; column++)
                 {
-                    double sum = 0;
-                    for (long column = 0; column < s.In; column++)
-                    {
-                        sum += matrix[(row * s.In) + column] * scale[column] * input[(((o * s.In) + column) * s.Inner) + i];
-                    }
-
-                    output[(((o * s.Out) + row) * s.Inner) + i] += Of(s.Alpha) * sum;
+                    sum += matrix[(row * width) + column] * scale[column] * input[(((o * width) + column) * s.Inner) + i];
                 }
+
+                long place = s.TransposedOutput ? (row * s.Outer) + o : (((o * height) + row) * s.Inner) + i;
+                output[place] += Of(s.Alpha) * sum;
             }
-        }
+        });
 
         memory.Write(s.Output, output);
     }

@@ -51,6 +51,9 @@ internal sealed class StepRunner(Device device) : IDisposable
         return new Operand(Add(name, contents), dtype);
     }
 
+    /// <summary>The number of operands; their slots are 1…Slots.</summary>
+    public int Slots => buffers.Count - 1;
+
     /// <summary>Where an operand lies, for segment tables.</summary>
     public nint AddressOf(int slot) => buffers[slot]!.Address;
 

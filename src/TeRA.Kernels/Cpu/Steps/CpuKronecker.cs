@@ -260,6 +260,16 @@ internal sealed unsafe class CpuKronecker<T> : CpuStep where T : unmanaged, IBin
 
     private void Store(long lane, long lanes, T* slab, T* lines)
     {
+        if (step.TransposedOutput)
+        {
+            for (long i = 0; i < outLength; i++)
+            {
+                Finish(slab + (i * width), (i * step.Outer) + lane, lanes, lines);
+            }
+
+            return;
+        }
+
         if (step.Inner == 1)
         {
             StoreTokens(lane, lanes, slab, lines);
