@@ -31,6 +31,7 @@ internal static class DriverScenario
         device.Synchronize();
         host.CopyTo(first);
         LaunchKernel(device, first, second);
+        _ = new TensorMapSource(device.Context, DType.BFloat16, (64, 64, 0), (64, 64, 0)).At(first.Address);
         using CudaStream stream = device.CreateStream();
         Time(device, stream);
         Capture(stream, first);

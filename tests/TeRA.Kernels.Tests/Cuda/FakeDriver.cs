@@ -265,6 +265,18 @@ internal sealed unsafe class FakeDriver : DriverTable
         return Enter();
     }
 
+    public override CudaResult cuTensorMapEncodeTiled(TensorMap* map, in TensorMapDescription description)
+    {
+        if ((nint)map % TensorMap.Alignment != 0 || description.Address % 16 != 0 || description.Box[0] * 2 > 128)
+        {
+            return CudaResult.InvalidValue;
+        }
+
+        CudaResult result = Enter(context: false);
+        (*map)[0] = result == CudaResult.Success ? (ulong)description.Address : 0;
+        return result;
+    }
+
     public override CudaResult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int threads, nuint sharedBytes) =>
         Answer(blocks, 4, context: true);
 

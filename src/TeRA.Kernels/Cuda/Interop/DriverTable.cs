@@ -96,6 +96,9 @@ internal abstract unsafe class DriverTable
 
     public abstract CudaResult cuFuncGetParamInfo(nint function, nuint index, nuint* offset, nuint* bytes);
 
+    /// <summary>Not a call into a context: it only writes 128 bytes of host memory. Drivers before 12.0 lack it and answer "not found".</summary>
+    public abstract CudaResult cuTensorMapEncodeTiled(TensorMap* map, in TensorMapDescription description);
+
     public abstract CudaResult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int threads, nuint sharedBytes);
 
     public abstract CudaResult cuLaunchKernelEx(LaunchConfig* config, nint function, void** arguments, void** extra);

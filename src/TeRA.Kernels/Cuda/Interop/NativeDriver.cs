@@ -48,6 +48,7 @@ internal sealed unsafe class NativeDriver : DriverTable
     private readonly delegate* unmanaged<int*, int, nint, CudaResult> cuFuncGetAttributeEntry;
     private readonly delegate* unmanaged<nint, int, int, CudaResult> cuFuncSetAttributeEntry;
     private readonly delegate* unmanaged<nint, nuint, nuint*, nuint*, CudaResult> cuFuncGetParamInfoEntry;
+    private readonly delegate* unmanaged<TensorMap*, int, uint, nint, ulong*, ulong*, uint*, uint*, int, int, int, int, CudaResult> cuTensorMapEncodeTiledEntry;
     private readonly delegate* unmanaged<int*, nint, int, nuint, CudaResult> cuOccupancyMaxActiveBlocksPerMultiprocessorEntry;
     private readonly delegate* unmanaged<LaunchConfig*, nint, void**, void**, CudaResult> cuLaunchKernelExEntry;
 
@@ -100,6 +101,7 @@ internal sealed unsafe class NativeDriver : DriverTable
         cuFuncGetAttributeEntry = (delegate* unmanaged<int*, int, nint, CudaResult>)exports.Required("cuFuncGetAttribute");
         cuFuncSetAttributeEntry = (delegate* unmanaged<nint, int, int, CudaResult>)exports.Required("cuFuncSetAttribute");
         cuFuncGetParamInfoEntry = (delegate* unmanaged<nint, nuint, nuint*, nuint*, CudaResult>)exports.Optional("cuFuncGetParamInfo");
+        cuTensorMapEncodeTiledEntry = (delegate* unmanaged<TensorMap*, int, uint, nint, ulong*, ulong*, uint*, uint*, int, int, int, int, CudaResult>)exports.Optional("cuTensorMapEncodeTiled");
         cuOccupancyMaxActiveBlocksPerMultiprocessorEntry = (delegate* unmanaged<int*, nint, int, nuint, CudaResult>)exports.Required("cuOccupancyMaxActiveBlocksPerMultiprocessor");
         cuLaunchKernelExEntry = (delegate* unmanaged<LaunchConfig*, nint, void**, void**, CudaResult>)exports.Required("cuLaunchKernelEx");
         exports.ThrowIfIncomplete();
@@ -194,6 +196,20 @@ internal sealed unsafe class NativeDriver : DriverTable
     public override CudaResult cuFuncSetAttribute(nint function, int attribute, int value) => cuFuncSetAttributeEntry(function, attribute, value);
 
     public override CudaResult cuFuncGetParamInfo(nint function, nuint index, nuint* offset, nuint* bytes) => cuFuncGetParamInfoEntry == null ? CudaResult.NotFound : cuFuncGetParamInfoEntry(function, index, offset, bytes);
+
+    public override CudaResult cuTensorMapEncodeTiled(TensorMap* map, in TensorMapDescription description)
+    {
+        if (cuTensorMapEncodeTiledEntry == null)
+        {
+            return CudaResult.NotFound;
+        }
+
+        fixed (TensorMapDescription* d = &description)
+        {
+            return cuTensorMapEncodeTiledEntry(
+                map, d->DataType, d->Rank, d->Address, d->Lengths, d->Strides, d->Box, d->ElementStrides, d->Interleave, d->Swizzle, d->L2Promotion, d->OutOfBounds);
+        }
+    }
 
     public override CudaResult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int threads, nuint sharedBytes) => cuOccupancyMaxActiveBlocksPerMultiprocessorEntry(blocks, function, threads, sharedBytes);
 

@@ -1,0 +1,77 @@
+using System.Runtime.CompilerServices;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// Makes the tensor maps of one operand of a step: 16-bit elements, contiguous, boxes of rows of 128 bytes in the 128-byte swizzle. The map
+/// of the last address is kept, so that a step that runs on the same memory again encodes nothing. Maps travel by value in a
+/// kernel's argument, which a captured graph copies. Safe to use from any thread; allocates nothing.
+/// </summary>
+/// <param name="context">Whose memory it is.</param>
+/// <param name="dtype">bfloat16 or float16.</param>
+/// <param name="lengths">Lengths of the dimensions, the fastest first; an unused third dimension is 0.</param>
+/// <param name="box">What one copy moves, in the same order.</param>
+internal sealed unsafe class TensorMapSource(PrimaryContext context, DType dtype, (long X, long Y, long Z) lengths, (int X, int Y, int Z) box)
+{
+    /// <summary>Addresses, and rows in bytes, are multiples of this.</summary>
+    public const int Alignment = 16;
+
+    private const int Float16 = 6;
+    private const int BFloat16 = 9;
+    private const int Swizzle128 = 3;
+    private const int L2Promotion128 = 2;
+
+    private readonly Lock gate = new();
+    private nint address;
+    private TensorMap map;
+
+    /// <summary>Whether the driver can encode maps at all.</summary>
+    public static bool IsSupported(DriverTable driver)
+    {
+        TensorMapDescription description = Describe(TensorMap.Alignment, DType.BFloat16, (64, 8, 0), (64, 8, 0));
+        return Encode(driver, description, out _) == CudaResult.Success;
+    }
+
+    /// <summary>The map of the operand at <paramref name="wanted"/>, a multiple of <see cref="Alignment"/>.</summary>
+    /// <exception cref="CudaException">The driver refuses the shape.</exception>
+    public TensorMap At(nint wanted)
+    {
+        lock (gate)
+        {
+            if (wanted != address)
+            {
+                TensorMapDescription description = Describe(wanted, dtype, lengths, box);
+                Encode(context.Driver, description, out map).Check(context, nameof(DriverTable.cuTensorMapEncodeTiled));
+                address = wanted;
+            }
+
+            return map;
+        }
+    }
+
+    private static CudaResult Encode(DriverTable driver, in TensorMapDescription description, out TensorMap map)
+    {
+        byte* memory = stackalloc byte[sizeof(TensorMap) + TensorMap.Alignment];
+        var aligned = (TensorMap*)(((nint)memory + TensorMap.Alignment - 1) & ~(nint)(TensorMap.Alignment - 1));
+        CudaResult result = driver.cuTensorMapEncodeTiled(aligned, description);
+        map = *aligned;
+        return result;
+    }
+
+    private static TensorMapDescription Describe(nint address, DType dtype, (long X, long Y, long Z) lengths, (int X, int Y, int Z) box)
+    {
+        var description = new TensorMapDescription
+        {
+            DataType = dtype == DType.BFloat16 ? BFloat16 : Float16,
+            Rank = lengths.Z == 0 ? 2u : 3u,
+            Address = address,
+            Swizzle = Swizzle128,
+            L2Promotion = L2Promotion128,
+        };
+        (description.Lengths[0], description.Lengths[1], description.Lengths[2]) = ((ulong)lengths.X, (ulong)lengths.Y, (ulong)lengths.Z);
+        (description.Strides[0], description.Strides[1]) = ((ulong)lengths.X * 2, (ulong)(lengths.X * lengths.Y) * 2);
+        (description.Box[0], description.Box[1], description.Box[2]) = ((uint)box.X, (uint)box.Y, (uint)box.Z);
+        (description.ElementStrides[0], description.ElementStrides[1], description.ElementStrides[2]) = (1, 1, 1);
+        return description;
+    }
+}
