@@ -13,7 +13,7 @@
 //
 // Macros: TERA_DTYPE (1, 2); TERA_SOURCE (0 rows, 1 core); TERA_DISTRIBUTION (of the core); TERA_TRANSPOSED_OUT, TERA_ADD (0, 1);
 // TERA_CHUNKS (64-row blocks of F a warpgroup holds at once); TERA_SPLIT_COLUMNS (1: the warpgroups share F's rows and split the tile's
-// columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, 128 or 256); TERA_STAGES; TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first mode first, at most 32).
+// columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, 128 or 256); TERA_STAGES; TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first mode first and at most 64).
 #include "gemm/wgmma_engine.cuh"
 #include "ptx/mma.cuh"
 #include "random/distributions.cuh"
@@ -37,9 +37,9 @@ constexpr int product(const int (&lengths)[kModes], int first)
 
 constexpr int kFirstIn = kModeIn[0], kFirstOut = kModeOut[0];
 constexpr int kRestIn = product(kModeIn, 1), kRestOut = product(kModeOut, 1);
-constexpr int kInPadded = kFirstIn <= 8 ? 8 : kFirstIn <= 16 ? 16 : 32;
+constexpr int kInPadded = kFirstIn <= 8 ? 8 : kFirstIn <= 16 ? 16 : kFirstIn <= 32 ? 32 : 64;
 constexpr int kOutGroups = (kFirstOut + 7) / 8;
-static_assert(kFirstIn <= 32 && kFirstOut <= 32 && kRestIn % 64 == 0, "what the tiles hold");
+static_assert(kFirstIn <= 64 && kFirstOut <= 64 && kRestIn % 64 == 0, "what the tiles hold");
 
 struct ModeArguments {
     unsigned stream;
@@ -57,6 +57,8 @@ struct ModesArguments {
     const void* add;   // the same layout
     long long ld;
     int tokens, token_tiles;
+    int wide;          // whether transposed rows start at multiples of 16 bytes; otherwise elements go one by one
+    int padding;
     float rest_scale;  // a power of two that keeps the sums over i near the size of the input
     float alpha;       // with that power taken back
 };
@@ -74,7 +76,8 @@ constexpr int kStageBytes = kTileColumns * 128;
 constexpr int kTokens = kColumns / kInPadded;          // rows t of a warpgroup's part of a tile
 constexpr int kTileTokens = kTileColumns / kInPadded;
 constexpr int kOut = 8 * kOutGroups;
-constexpr int kStoreTokens = 128 / kOut < kTokens ? 128 / kOut : kTokens;
+constexpr int kStoreLimit = kOut <= 8 ? 16 : kOut <= 16 ? 8 : kOut <= 32 ? 4 : 2;
+constexpr int kStoreTokens = kStoreLimit < kTokens ? kStoreLimit : kTokens;
 constexpr int kStagingBytes = TERA_TRANSPOSED_OUT ? 0 : kStoreTokens * kOut * 128;
 constexpr int kInBlocks = (kInPadded + 15) / 16;
 constexpr int kRegisters = kColumns / 2;
@@ -324,7 +327,8 @@ __device__ __forceinline__ void store_rows(const ModesArguments& p, unsigned sta
 
 // A thread stores rows t in words of 16 bytes. Where a tile has sixteen rows and more, neighbouring lanes exchange halves, so that one
 // store of the pair covers 32 bytes of one (o₁, o): half sectors cost the L2 cache as much as whole ones.
-constexpr int kWord = kTokens < 8 ? kTokens : 8;
+constexpr int kWord = kTokens < 8 ? 4 : 8;
+static_assert(!TERA_TRANSPOSED_OUT || kTokens >= 4, "a word is four rows t at least");
 constexpr int kPair = kTokens >= 16 ? 2 : 1;
 constexpr int kPart = kWord * kPair;  // rows t of one round
 constexpr int kParts = kTokens / kPart;
@@ -367,7 +371,7 @@ __device__ __forceinline__ void fetch_added(const ModesArguments& p, int row, co
         long long at;
         int valid;
         const bool used = kPair == 2 || e < 2;
-        if (TERA_ADD && used && word_place(p, row + 64 * round.chunk + 8 * half, round.group, e, token + round.token, at, valid) && valid >= kWord) {
+        if (TERA_ADD && used && word_place(p, row + 64 * round.chunk + 8 * half, round.group, e, token + round.token, at, valid) && valid >= kWord && p.wide) {
             const auto* from = static_cast<const unsigned short*>(p.add) + at;
             if constexpr (kWord == 8) {
                 const uint4 v = __ldg(reinterpret_cast<const uint4*>(from));
@@ -422,7 +426,7 @@ __device__ __forceinline__ void place_word(
     long long at;
     int valid;
     if (word_place(p, row, group, e, token, at, valid)) {
-        if (valid >= kWord) {
+        if (valid >= kWord && p.wide) {
             store_word(p, at, value, added);
         } else {
             store_tail(p, at, valid, value);

@@ -256,7 +256,7 @@ public sealed class AdaptedLinear : IDisposable
         CompiledPass pass;
         lock (gate)
         {
-            pass = cached ??= new CompiledPass(Device, LayerPlanner.Build(Problem(1, inputGradient: false, training: false, options.Path), withBase));
+            pass = cached ??= new CompiledPass(Device, LayerPlanner.Build(Problem(1, inputGradient: false, training: false, options.Path), Device.Traits, withBase));
         }
 
         pass.Run(addresses, new CallAddresses(0, target.Address, 0, 0, 0), Device.Scratch.Of(stream), stream);

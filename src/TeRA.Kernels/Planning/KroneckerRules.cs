@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Planning;
@@ -25,17 +26,22 @@ internal sealed class KroneckerRules(WeightUpdate update, KroneckerOperator left
         Operand d = Outer(pass, "d", left), e = Outer(pass, "e", right);
         DType dtype = pass.Problem.DType;
         long n = pass.Problem.OutFeatures, k = pass.Problem.InFeatures;
+        if (BuildTransposed(pass, d, e, baseWeight, target))
+        {
+            return;
+        }
+
         if ((double)R * k <= (double)n * S)
         {
             int shift = HalfLog(S);
             Operand t = pass.Scratch("T", dtype, R * k);
             pass.Add(new KroneckerStep(null, t, R, 1, expandColumns, right.Source)
             {
-                Label = $"T = {Power(-shift)}·(G∘e)·Vᵀ", Core = source, InputScale = e, Alpha = Math.ScaleB(1, -shift),
+                Label = $"T = {Power(-shift)}·(G∘e)·Vᵀ", Core = source, InputScale = e, ModeScales = Scales(pass, right), Alpha = Math.ScaleB(1, -shift),
             });
             pass.Add(new KroneckerStep(t, target, 1, k, expandRows, left.Source)
             {
-                Label = Sum("W", baseWeight, $"α·{Power(shift)}·U·(d∘T)"), InputScale = d, AddTo = baseWeight, Alpha = Math.ScaleB(update.Alpha, shift),
+                Label = Sum("W", baseWeight, $"α·{Power(shift)}·U·(d∘T)"), InputScale = d, ModeScales = Scales(pass, left), AddTo = baseWeight, Alpha = Math.ScaleB(update.Alpha, shift),
             });
         }
         else
@@ -44,11 +50,11 @@ internal sealed class KroneckerRules(WeightUpdate update, KroneckerOperator left
             Operand t = pass.Scratch("T", dtype, n * S);
             pass.Add(new KroneckerStep(null, t, 1, S, expandRows, left.Source)
             {
-                Label = $"T = {Power(-shift)}·U·(d∘G)", Core = source, InputScale = d, Alpha = Math.ScaleB(1, -shift),
+                Label = $"T = {Power(-shift)}·U·(d∘G)", Core = source, InputScale = d, ModeScales = Scales(pass, left), Alpha = Math.ScaleB(1, -shift),
             });
             pass.Add(new KroneckerStep(t, target, n, 1, expandColumns, right.Source)
             {
-                Label = Sum("W", baseWeight, $"α·{Power(shift)}·(T∘e)·Vᵀ"), InputScale = e, AddTo = baseWeight, Alpha = Math.ScaleB(update.Alpha, shift),
+                Label = Sum("W", baseWeight, $"α·{Power(shift)}·(T∘e)·Vᵀ"), InputScale = e, ModeScales = Scales(pass, right), AddTo = baseWeight, Alpha = Math.ScaleB(update.Alpha, shift),
             });
         }
     }
@@ -67,7 +73,7 @@ internal sealed class KroneckerRules(WeightUpdate update, KroneckerOperator left
         int restored = shift + HalfLog(right.Features);
         pass.Add(new KroneckerStep(z, pass.Output, pass.Problem.Tokens, 1, expandRows, left.Source)
         {
-            Label = $"Y += α·{Power(restored)}·(Z∘d)·Uᵀ", InputScale = d, AddTo = pass.Output, Alpha = Math.ScaleB(update.Alpha, restored),
+            Label = $"Y += α·{Power(restored)}·(Z∘d)·Uᵀ", InputScale = d, ModeScales = Scales(pass, left), AddTo = pass.Output, Alpha = Math.ScaleB(update.Alpha, restored),
         });
     }
 
@@ -85,7 +91,7 @@ internal sealed class KroneckerRules(WeightUpdate update, KroneckerOperator left
         int restored = shift + HalfLog(left.Features);
         pass.Add(new KroneckerStep(dp, pass.InputGradient, pass.Problem.Tokens, 1, expandColumns, right.Source)
         {
-            Label = $"dX += α·{Power(restored)}·(dP∘e)·Vᵀ", InputScale = e, AddTo = pass.InputGradient, Alpha = Math.ScaleB(update.Alpha, restored),
+            Label = $"dX += α·{Power(restored)}·(dP∘e)·Vᵀ", InputScale = e, ModeScales = Scales(pass, right), AddTo = pass.InputGradient, Alpha = Math.ScaleB(update.Alpha, restored),
         });
     }
 
@@ -114,6 +120,38 @@ internal sealed class KroneckerRules(WeightUpdate update, KroneckerOperator left
     private static string Power(int exponent) => $"2^{exponent}";
 
     private static string Sum(string target, Operand? baseWeight, string term) => baseWeight is null ? $"{target} = {term}" : $"{target} = W0 + {term}";
+
+    /// <summary>
+    /// Where the device multiplies rows into transposed rows, both halves are such products: rows of the core become Tᵀ (K×R), and rows of Tᵀ become W.
+    /// </summary>
+    /// <returns>Whether it does; otherwise nothing was added.</returns>
+    private bool BuildTransposed(PassBuilder pass, Operand d, Operand e, Operand? baseWeight, Operand target)
+    {
+        int shift = HalfLog(S);
+        long k = pass.Problem.InFeatures;
+        DType dtype = pass.Problem.DType;
+        KroneckerStep Half(Operand? input, Operand output, long rows, KroneckerOperator side, ImmutableArray<KroneckerMode> modes, Operand scale, string label) =>
+            new(input, output, rows, 1, modes, side.Source) { Label = label, InputScale = scale, ModeScales = Scales(pass, side), TransposedOutput = true };
+
+        // The shapes are judged before there is a buffer for T.
+        var probe = new Operand(Step.WorkspaceSlot, dtype);
+        KroneckerStep first = Half(null, probe, R, right, expandColumns, e, $"Tᵀ = {Power(-shift)}·V·(G∘e)ᵀ") with { Core = source, Alpha = Math.ScaleB(1, -shift) };
+        KroneckerStep second = Half(probe, target, k, left, expandRows, d, Sum("W", baseWeight, $"α·{Power(shift)}·U·(d∘T)")) with
+        {
+            AddTo = baseWeight, Alpha = Math.ScaleB(update.Alpha, shift),
+        };
+        if (WgmmaModesShape.Choose(first, pass.Traits, out _) is null || WgmmaModesShape.Choose(second, pass.Traits, out _) is null)
+        {
+            return false;
+        }
+
+        Operand t = pass.Scratch("T", dtype, k * R);
+        pass.Add(first with { Output = t });
+        pass.Add(second with { Input = t });
+        return true;
+    }
+
+    private ImmutableArray<Operand> Scales(PassBuilder pass, KroneckerOperator side) => [.. Vectors(pass, side).Select(vector => vector.Operand)];
 
     private Operand InputContraction(PassBuilder pass, bool keep)
     {

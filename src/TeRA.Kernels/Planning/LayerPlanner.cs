@@ -26,9 +26,9 @@ internal static class LayerPlanner
     }
 
     /// <summary>The steps that write W0 + α·ΔW, or α·ΔW alone, for the caller.</summary>
-    public static LayerPass Build(LayerProblem problem, bool withBase)
+    public static LayerPass Build(LayerProblem problem, DeviceTraits traits, bool withBase)
     {
-        var pass = new PassBuilder(problem with { NeedInputGradient = false, NeedParameterGradients = false }, new KeptLayout(), mayKeep: false);
+        var pass = new PassBuilder(problem with { NeedInputGradient = false, NeedParameterGradients = false }, traits, new KeptLayout(), mayKeep: false);
         if (problem.Update is { } update)
         {
             UpdateRules.Of(update).BuildWeight(pass, withBase ? pass.Weight : null, pass.Target);
@@ -67,8 +67,8 @@ internal static class LayerPlanner
     private static LayerPlan Candidate(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
     {
         var kept = new KeptLayout();
-        LayerPass forward = Forward(problem, path, kept);
-        LayerPass backward = problem.NeedBackward ? Backward(problem, path, kept) : LayerPass.Empty;
+        LayerPass forward = Forward(problem, traits, path, kept);
+        LayerPass backward = problem.NeedBackward ? Backward(problem, traits, path, kept) : LayerPass.Empty;
         return new LayerPlan(problem, path, forward, backward, kept.Buffers, kept.ByteCount, traits);
     }
 
@@ -78,9 +78,9 @@ internal static class LayerPlanner
             Reasons = ["there are no tokens: nothing runs, and no gradient changes"],
         };
 
-    private static LayerPass Forward(LayerProblem problem, ExecutionPath path, KeptLayout kept)
+    private static LayerPass Forward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
     {
-        var pass = new PassBuilder(problem, kept, mayKeep: true);
+        var pass = new PassBuilder(problem, traits, kept, mayKeep: true);
         Operand weight = pass.Weight;
         if (path == ExecutionPath.Merged)
         {
@@ -101,9 +101,9 @@ internal static class LayerPlanner
         return pass.Build();
     }
 
-    private static LayerPass Backward(LayerProblem problem, ExecutionPath path, KeptLayout kept)
+    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
     {
-        var pass = new PassBuilder(problem, kept, mayKeep: false);
+        var pass = new PassBuilder(problem, traits, kept, mayKeep: false);
         UpdateRules? rules = problem.Update is { } update ? UpdateRules.Of(update) : null;
         if (problem.NeedInputGradient)
         {

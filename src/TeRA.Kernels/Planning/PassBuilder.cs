@@ -5,14 +5,18 @@ namespace TeRA.Kernels.Planning;
 /// <summary>Collects the steps of one pass and numbers the buffers they name.</summary>
 /// <param name="problem">The layer.</param>
 /// <param name="kept">What the context holds.</param>
+/// <param name="traits">What the steps will run on: some devices take forms of a step that others don't.</param>
 /// <param name="mayKeep">True for the forward pass, which adds to <paramref name="kept"/>; the others only read it.</param>
-internal sealed class PassBuilder(LayerProblem problem, KeptLayout kept, bool mayKeep)
+internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, KeptLayout kept, bool mayKeep)
 {
     private readonly List<Step> steps = [];
     private readonly List<PlanBuffer> buffers = [LayerPass.Empty.Buffers[0]];
 
     /// <summary>The layer.</summary>
     public LayerProblem Problem { get; } = problem;
+
+    /// <summary>The device's figures.</summary>
+    public DeviceTraits Traits { get; } = traits;
 
     /// <summary>X, B×K.</summary>
     public Operand Input => Bind("X", Problem.DType, Problem.Tokens * Problem.InFeatures, BufferRole.Input);

@@ -51,11 +51,11 @@ internal sealed class LayerPlannerTests
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
             "d = tera_row.0⊗tera_row.1⊗tera_row.2", "e = tera_col.0⊗tera_col.1⊗tera_col.2",
-            "T = 2^-4·(G∘e)·Vᵀ", "W = W0 + α·2^4·U·(d∘T)", "Y = X·Wᵀ + b",
+            "Tᵀ = 2^-4·V·(G∘e)ᵀ", "W = W0 + α·2^4·U·(d∘T)", "Y = X·Wᵀ + b",
         }));
         Assert.That(Labels(plan.Backward), Is.EqualTo(new[]
         {
-            "T = 2^-4·(G∘e)·Vᵀ", "W = W0 + α·2^4·U·(d∘T)", "dX = dY·W", "Q = 2^-6·dY·U", "P = 2^-6·X·V",
+            "Tᵀ = 2^-4·V·(G∘e)ᵀ", "W = W0 + α·2^4·U·(d∘T)", "dX = dY·W", "Q = 2^-6·dY·U", "P = 2^-6·X·V",
             "g_d, g_e = α·2^12·(Qᵀ·P∘G) against e, d",
             "gradients of tera_row.0, tera_row.1, tera_row.2 += marginals of g_d",
             "gradients of tera_col.0, tera_col.1, tera_col.2 += marginals of g_e",

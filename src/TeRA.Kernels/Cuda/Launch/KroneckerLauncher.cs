@@ -17,8 +17,18 @@ internal sealed class KroneckerLauncher : CompiledStep
     private readonly long half;
 
     /// <summary>Cuts the step into launches and compiles their kernels.</summary>
-    public KroneckerLauncher(CudaDevice device, KroneckerStep step)
+    /// <param name="device">Where it runs.</param>
+    /// <param name="step">The step.</param>
+    /// <param name="notOnHopper">On a Hopper GPU, why its own kernel does not run this step.</param>
+    /// <exception cref="NotSupportedException">The output is to be transposed.</exception>
+    public KroneckerLauncher(CudaDevice device, KroneckerStep step, string? notOnHopper = null)
     {
+        NotOnHopper = notOnHopper;
+        if (step.TransposedOutput)
+        {
+            throw new NotSupportedException($"{step.Label}: {device.Id} has no kernel that writes this product transposed{(NotOnHopper is null ? "" : $" ({NotOnHopper})")}.");
+        }
+
         this.step = step;
         if (step.Outer == 0 || step.Inner == 0 || step.Out == 0)
         {
@@ -39,7 +49,11 @@ internal sealed class KroneckerLauncher : CompiledStep
     public override int Launches => passes.Length;
 
     /// <inheritdoc/>
-    public override string Description => passes.IsEmpty ? "kronecker: nothing" : string.Join(" + ", passes.Select(pass => pass.Description));
+    public override string Description => passes.IsEmpty
+        ? "kronecker: nothing"
+        : string.Join(" + ", passes.Select(pass => pass.Description)) + (NotOnHopper is null ? "" : $", not wgmma_modes: {NotOnHopper}");
+
+    private string? NotOnHopper { get; }
 
     /// <summary>Every variant of both kernels.</summary>
     public static IEnumerable<KernelRequest> Variants =>

@@ -38,7 +38,11 @@ internal sealed class MatrixProductLauncher : CompiledStep
     public override int Launches => step.M == 0 || step.N == 0 ? 0 : sum is null ? 1 : 2;
 
     /// <inheritdoc/>
-    public override string Description => $"matrix_product ({schedule}){(sum is null ? "" : " + split_sum")}";
+    public override string Description =>
+        $"matrix_product ({schedule}){(sum is null ? "" : " + split_sum")}{(NotOnHopper is null ? "" : $", not wgmma_product: {NotOnHopper}")}";
+
+    /// <summary>On a Hopper GPU, why its own kernel does not run this step.</summary>
+    public string? NotOnHopper { get; init; }
 
     /// <summary>The choice of kernel and blocks for a step.</summary>
     public static ProductSchedule Schedule(MatrixProductStep step)

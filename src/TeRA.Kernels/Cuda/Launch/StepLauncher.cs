@@ -12,11 +12,11 @@ internal static class StepLauncher
     /// <exception cref="NotSupportedException">No kernel does this step, with the step's name.</exception>
     public static CompiledStep Create(CudaDevice device, Step step) => step switch
     {
-        MatrixProductStep product => new MatrixProductLauncher(device, product),
+        MatrixProductStep product => WgmmaProductLauncher.Create(device, product),
         CoreProductStep product => new CoreProductLauncher(device, product),
         CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
         FillRandomStep fill => new FillRandomLauncher(device, fill),
-        KroneckerStep kronecker => new KroneckerLauncher(device, kronecker),
+        KroneckerStep kronecker => WgmmaModesLauncher.Create(device, kronecker),
         OuterVectorsStep vectors => new OuterVectorsLauncher(device, vectors),
         VectorMarginalsStep marginals => new VectorMarginalsLauncher(device, marginals),
         ConvertStep convert => new ConvertLauncher(device, convert),
@@ -38,6 +38,7 @@ internal static class StepLauncher
     [
         .. Probe.Variants,
         .. MatrixProductLauncher.Variants,
+        .. WgmmaProductLauncher.Variants,
         .. SplitSumLauncher.Variants,
         .. CoreProductLauncher.Variants,
         .. CoreProjectionLauncher.Variants,
@@ -51,5 +52,6 @@ internal static class StepLauncher
         .. ActivationLauncher.Variants,
         .. LossLauncher.Variants,
         .. OptimizerLauncher.Variants,
+        .. WgmmaModesLauncher.Variants,
     ];
 }

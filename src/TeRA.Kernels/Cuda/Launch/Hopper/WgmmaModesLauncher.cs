@@ -1,0 +1,185 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// All modes of a Kronecker product in one pass by Hopper's own instructions (kernels/kronecker/wgmma_modes.cu). Steps that
+/// <see cref="WgmmaModesShape"/> rejects go to the portable kernels when they are compiled; runs whose addresses miss 16 bytes go there too.
+/// </summary>
+internal sealed class WgmmaModesLauncher : CompiledStep
+{
+    // The shapes that are compiled ahead of time: modes of 16 with ranks of 8 and 16, and those of N or K = 14336.
+    private static readonly (int[] Features, int[] Ranks)[] UsualModes =
+        [([16, 16, 16], [8, 8, 8]), ([16, 16, 16], [16, 16, 16]), ([28, 32, 16], [8, 8, 8])];
+
+    private readonly KroneckerStep step;
+    private readonly WgmmaModesShape shape;
+    private readonly KroneckerLauncher? portable;
+    private readonly CudaKernel kernel;
+    private readonly TensorMapSource? input;
+    private readonly TensorMapSource? output;
+    private readonly Arguments prepared;
+    private readonly uint blocks;
+
+    private WgmmaModesLauncher(CudaDevice device, KroneckerStep step, WgmmaModesShape shape)
+    {
+        this.step = step;
+        this.shape = shape;
+        portable = step.TransposedOutput ? null : new KroneckerLauncher(device, step);
+        kernel = device.Kernels.Load(Request(shape));
+        kernel.AllowSharedMemory(shape.SharedBytes);
+        input = step.Input is null ? null : new TensorMapSource(
+            device.Context, shape.DType, (shape.RestIn, shape.In[0], step.Outer), (64, shape.InPadded, shape.TileTokens));
+        output = step.TransposedOutput ? null : new TensorMapSource(
+            device.Context, shape.DType, (shape.RestOut, shape.Out[0], step.Outer), (64, shape.OutPadded, shape.StoreTokens));
+        long tokenTiles = (step.Outer + shape.TileTokens - 1) / shape.TileTokens;
+        blocks = (uint)Math.Min(device.Traits.Processors, tokenTiles * shape.RowTiles);
+        prepared = Prepare((int)tokenTiles);
+    }
+
+    /// <summary>The kernels of the usual shapes; others are compiled when they are first met.</summary>
+    public static IEnumerable<KernelRequest> Variants =>
+        from dtype in new[] { DType.BFloat16, DType.Float16 }
+        from modes in UsualModes
+        from step in UsualSteps(dtype, modes.Features, modes.Ranks)
+        select Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!);
+
+    /// <inheritdoc/>
+    public override long WorkspaceBytes => portable?.WorkspaceBytes ?? 0;
+
+    /// <inheritdoc/>
+    public override int Launches => 1;
+
+    /// <inheritdoc/>
+    public override string Description => $"wgmma_modes ({shape}, {blocks} blocks)";
+
+    /// <summary>The launcher for a step: this one, or the portable one with the reason in its description.</summary>
+    /// <exception cref="NotSupportedException">The output is to be transposed, and this kernel cannot do it.</exception>
+    public static CompiledStep Create(CudaDevice device, KroneckerStep step)
+    {
+        WgmmaModesShape? shape = WgmmaModesShape.Choose(step, device.Traits, out string rejection);
+        if (shape is not null && TensorMapSource.IsSupported(device.Context.Driver))
+        {
+            return new WgmmaModesLauncher(device, step, shape);
+        }
+
+        bool hopper = device.Traits.Architecture == WgmmaProductRules.Architecture;
+        return new KroneckerLauncher(device, step, !hopper ? null : shape is null ? rejection : "a driver without cuTensorMapEncodeTiled");
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The input of a transposed product misses 16 bytes.</exception>
+    public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        nint from = step.Input is { } operand ? addresses[operand.Slot] : 0, to = addresses[step.Output.Slot];
+        nint added = step.AddTo is { } addTo ? addresses[addTo.Slot] : 0;
+        if (!Aligned(step.TransposedOutput ? from : from | to))
+        {
+            RunPortable(addresses, stream);
+            return;
+        }
+
+        Arguments arguments = prepared;
+        arguments.Input = input is null ? default : input.At(from);
+        arguments.Output = output is null ? default : output.At(to);
+        arguments.Transposed = to;
+        arguments.Add = added;
+        arguments.Wide = Aligned(to | added) ? 1 : 0;
+        for (int m = 0; m < step.ModeScales.Length; m++)
+        {
+            arguments.Modes[m].Scale = addresses[step.ModeScales[m].Slot];
+        }
+
+        kernel.Launch(arguments, (blocks, 1, 1), shape.Threads, shape.SharedBytes, stream);
+    }
+
+    private static bool Aligned(nint address) => (address & (TensorMapSource.Alignment - 1)) == 0;
+
+    private static KernelRequest Request(WgmmaModesShape shape) =>
+        new("kronecker/wgmma_modes.cu", "wgmma_modes", shape.Options) { OnlyFor = WgmmaProductRules.Target };
+
+    private static IEnumerable<KroneckerStep> UsualSteps(DType dtype, int[] features, int[] ranks)
+    {
+        var source = new RandomSource(0, Distribution.Normal);
+        Operand operand = new(1, dtype);
+        var contract = new KroneckerStep(operand, operand, 1024, 1, [.. features.Zip(ranks, (f, r) => new KroneckerMode(1, f, r, true))], source) { Label = "P" };
+        KroneckerStep expand = contract with { Modes = [.. features.Zip(ranks, (f, r) => new KroneckerMode(1, f, r, false))], TransposedOutput = true };
+        return
+        [
+            contract,
+            expand with { Input = null, Core = new CoreSource(source, 0, 1024, expand.In) },
+            expand,
+            expand with { AddTo = operand },
+        ];
+    }
+
+    private void RunPortable(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        if (portable is null)
+        {
+            throw new InvalidOperationException($"{step.Label}: the input of a transposed product must start at a multiple of {TensorMapSource.Alignment} bytes; scratch does.");
+        }
+
+        portable.Run(addresses, stream);
+    }
+
+    private Arguments Prepare(int tokenTiles)
+    {
+        // A sum over n numbers grows by √n; the power of two keeps what is rounded between the modes near the size of the input.
+        double restScale = Math.ScaleB(1, -(int)Math.Round(Math.Log2(shape.RestIn) / 2));
+        var arguments = new Arguments
+        {
+            Factors = new RandomSourceArguments(step.Factors, 0),
+            Core = step.Core is { } core ? new RandomSourceArguments(core) : default,
+            Stride = step.Outer,
+            Tokens = (int)step.Outer,
+            TokenTiles = tokenTiles,
+            RestScale = (float)restScale,
+            Alpha = (float)(step.Alpha / restScale),
+        };
+        for (int m = 0; m < step.Modes.Length; m++)
+        {
+            arguments.Modes[m] = new Mode { Stream = step.Modes[m].Stream, Contract = step.Modes[m].Contract ? 1 : 0 };
+        }
+
+        return arguments;
+    }
+
+    /// <summary>The layout of <c>tera::ModeArguments</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Mode
+    {
+        public uint Stream;
+        public int Contract;
+        public nint Scale;
+    }
+
+    /// <summary>The modes of <see cref="Arguments"/>.</summary>
+    [InlineArray(WgmmaModesShape.MaxModes)]
+    internal struct ModeTable
+    {
+        private Mode first;
+    }
+
+    /// <summary>The layout of <c>tera::ModesArguments</c>.</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 448)]
+    internal struct Arguments
+    {
+        public TensorMap Input;
+        public TensorMap Output;
+        public RandomSourceArguments Factors;
+        public RandomSourceArguments Core;
+        public ModeTable Modes;
+        public nint Transposed;
+        public nint Add;
+        public long Stride;
+        public int Tokens;
+        public int TokenTiles;
+        public int Wide;
+        public int Padding;
+        public float RestScale;
+        public float Alpha;
+    }
+}
