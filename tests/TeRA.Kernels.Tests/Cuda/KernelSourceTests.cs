@@ -8,14 +8,11 @@ namespace TeRA.Kernels.Tests.Cuda;
 [TestFixture]
 internal sealed class KernelSourceTests
 {
-    // Written, and not reached by any launcher yet.
-    private static readonly HashSet<string> NotLaunchedYet = ["gemm/wgmma_product.cu"];
-
     private static IEnumerable<string> KernelFiles => KernelSources.Embedded.Names.Where(name => name.EndsWith(".cu", StringComparison.Ordinal));
 
     [TestCaseSource(nameof(KernelFiles))]
     public void No_kernel_is_forgotten_in_the_list_of_variants(string file) =>
-        Assert.That(StepLauncher.Variants.Any(request => request.File == file), Is.Not.EqualTo(NotLaunchedYet.Contains(file)), "a launcher offers it in its Variants");
+        Assert.That(StepLauncher.Variants.Any(request => request.File == file), Is.True, "a launcher offers it in its Variants");
 
     [Test]
     public void Kernels_include_nothing_but_kernels()
