@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -61,7 +62,8 @@ internal sealed class ActivationLauncher : CompiledStep
         kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, 0, stream);
     }
 
-    private static KernelRequest Request(string entry, DType dtype) => new("elementwise/activation.cu", entry, [$"-DTERA_DTYPE={(int)dtype}"]);
+    private static KernelRequest Request(string entry, DType dtype) =>
+        new("elementwise/activation.cu", entry, [$"-DTERA_DTYPE={(int)dtype}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -67,7 +68,8 @@ internal sealed class ColumnSumLauncher : CompiledStep
         second?.Launch(arguments, ((uint)ElementGrid.DivideUp(step.Columns, ElementGrid.Threads), 1, 1), ElementGrid.Threads, 0, stream);
     }
 
-    private static KernelRequest Request(string entry, DType dtype) => new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]);
+    private static KernelRequest Request(string entry, DType dtype) =>
+        new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

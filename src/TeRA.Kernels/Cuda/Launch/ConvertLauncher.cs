@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -38,7 +39,7 @@ internal sealed class ConvertLauncher : CompiledStep
     }
 
     private static KernelRequest Request(DType input, DType output) =>
-        new("elementwise/convert.cu", "convert_elements", [$"-DTERA_INPUT={(int)input}", $"-DTERA_OUTPUT={(int)output}"]);
+        new("elementwise/convert.cu", "convert_elements", [$"-DTERA_INPUT={(int)input}", $"-DTERA_OUTPUT={(int)output}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

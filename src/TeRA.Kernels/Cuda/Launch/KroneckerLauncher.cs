@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
@@ -9,8 +10,7 @@ namespace TeRA.Kernels.Cuda;
 /// </summary>
 internal sealed class KroneckerLauncher : CompiledStep
 {
-    private const string SlabFile = "kronecker/slab.cu";
-    private const string DenseFile = "kronecker/dense.cu";
+    private static readonly bool[] Booleans = [true, false];
 
     private readonly KroneckerStep step;
     private readonly ImmutableArray<KroneckerPassLauncher> passes;
@@ -57,10 +57,10 @@ internal sealed class KroneckerLauncher : CompiledStep
 
     /// <summary>Every variant of both kernels.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from kernel in new[] { (SlabFile, "kronecker_slab"), (DenseFile, "kronecker_dense") }
-        from input in Enumerable.Range(0, 4)
-        from output in Enumerable.Range(0, 3)
-        select Request(kernel.Item1, kernel.Item2, input, output);
+        from slab in Booleans
+        from input in ElementGrid.DTypes.Cast<DType?>().Append(null)
+        from output in ElementGrid.DTypes
+        select Request(slab, input, output);
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
@@ -80,14 +80,17 @@ internal sealed class KroneckerLauncher : CompiledStep
     /// <param name="slab">Whether it is <c>kronecker_slab</c>.</param>
     /// <param name="input">Element type; null for the generated core.</param>
     /// <param name="output">Element type.</param>
-    internal static KernelRequest Request(bool slab, DType? input, DType output) => Request(
-        slab ? SlabFile : DenseFile,
-        slab ? "kronecker_slab" : "kronecker_dense",
-        input is { } dtype ? (int)dtype : 3,
-        (int)output);
-
-    private static KernelRequest Request(string file, string entry, int input, int output) =>
-        new(file, entry, [$"-DTERA_INPUT={input}", $"-DTERA_OUTPUT={output}"]);
+    internal static KernelRequest Request(bool slab, DType? input, DType output)
+    {
+        int generated = ElementGrid.DTypes.Length;
+        return new KernelRequest(
+            slab ? "kronecker/slab.cu" : "kronecker/dense.cu",
+            slab ? "kronecker_slab" : "kronecker_dense",
+            [$"-DTERA_INPUT={(input is { } dtype ? (int)dtype : generated)}", $"-DTERA_OUTPUT={(int)output}"])
+        {
+            ArgumentBytes = slab ? Unsafe.SizeOf<KroneckerSlabArguments>() : Unsafe.SizeOf<KroneckerDenseArguments>(),
+        };
+    }
 
     private nint Half(ReadOnlySpan<nint> addresses, int pass) => addresses[Step.WorkspaceSlot] + (nint)(pass % 2 * half);
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -43,7 +44,15 @@ internal abstract class LossLauncher : CompiledStep
 
     private protected CudaKernel Kernel => kernel;
 
-    private protected static KernelRequest Request(string entry, DType dtype) => new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]);
+    private static KernelRequest Request(string entry, DType dtype) => new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"])
+    {
+        ArgumentBytes = entry switch
+        {
+            "finish_loss" => Unsafe.SizeOf<FinishArguments>(),
+            "mean_squared_error" => MeanSquaredErrorLauncher.ArgumentBytes,
+            _ => SoftmaxCrossEntropyLauncher.ArgumentBytes,
+        },
+    };
 
     private protected void Finish(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {

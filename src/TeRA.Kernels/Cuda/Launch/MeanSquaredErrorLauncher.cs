@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -14,6 +15,9 @@ internal sealed class MeanSquaredErrorLauncher(CudaDevice device, MeanSquaredErr
 {
     private const long MinPart = 4096;
     private const long MaxParts = 1024;
+
+    /// <summary>Size of the kernel's argument struct.</summary>
+    public static int ArgumentBytes => Unsafe.SizeOf<Arguments>();
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -8,8 +9,8 @@ internal sealed class OptimizerLauncher : CompiledStep
 {
     private const string File = "optim/optimizer.cu";
 
-    private static readonly KernelRequest Update = new(File, "optimizer_step", []);
-    private static readonly KernelRequest Count = new(File, "count_step", []);
+    private static readonly KernelRequest Update = new(File, "optimizer_step", []) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+    private static readonly KernelRequest Count = new(File, "count_step", []) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private readonly OptimizerStep step;
     private readonly CudaKernel update;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
@@ -5,7 +6,7 @@ namespace TeRA.Kernels.Cuda;
 /// <summary>Runs <see cref="OuterVectorsStep"/> by kernels/elementwise/vectors.cu.</summary>
 internal sealed class OuterVectorsLauncher : CompiledStep
 {
-    private static readonly KernelRequest Request = new("elementwise/vectors.cu", "outer_vectors", []);
+    private static readonly KernelRequest Request = new("elementwise/vectors.cu", "outer_vectors", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
 
     private readonly OuterVectorsStep step;
     private readonly VectorsArguments prepared;

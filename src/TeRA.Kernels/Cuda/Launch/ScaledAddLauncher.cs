@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -45,7 +46,7 @@ internal sealed class ScaledAddLauncher : CompiledStep
     }
 
     private static KernelRequest Request(DType dtype, DType other) =>
-        new("elementwise/scaled_add.cu", "scaled_add", [$"-DTERA_DTYPE={(int)dtype}", $"-DTERA_OTHER={(int)other}"]);
+        new("elementwise/scaled_add.cu", "scaled_add", [$"-DTERA_DTYPE={(int)dtype}", $"-DTERA_OTHER={(int)other}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

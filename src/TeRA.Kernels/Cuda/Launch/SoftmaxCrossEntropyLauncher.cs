@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -19,6 +20,9 @@ internal sealed class SoftmaxCrossEntropyLauncher : LossLauncher
         this.step = step;
         blocks = ElementGrid.Blocks(device, Kernel, step.Rows, IsLong(step) ? 1 : WarpsPerBlock);
     }
+
+    /// <summary>Size of the kernel's argument struct.</summary>
+    public static int ArgumentBytes => Unsafe.SizeOf<Arguments>();
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
@@ -9,8 +10,8 @@ internal sealed class VectorMarginalsLauncher : CompiledStep
     private const long LongSum = 2048;
     private const int WarpsPerBlock = ElementGrid.Threads / 32;
 
-    private static readonly KernelRequest Short = new(File, "vector_marginals_short", []);
-    private static readonly KernelRequest Long = new(File, "vector_marginals_long", []);
+    private static readonly KernelRequest Short = new(File, "vector_marginals_short", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
+    private static readonly KernelRequest Long = new(File, "vector_marginals_long", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
 
     private readonly VectorMarginalsStep step;
     private readonly VectorsArguments prepared;
