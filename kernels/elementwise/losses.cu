@@ -105,7 +105,7 @@ extern "C" __global__ void __launch_bounds__(256) mean_squared_error(const __gri
 }
 
 /// A warp for each row.
-extern "C" __global__ void __launch_bounds__(256) cross_entropy_short(const __grid_constant__ tera::CrossEntropyArguments p) {
+extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_short(const __grid_constant__ tera::CrossEntropyArguments p) {
     using namespace tera;
     const i64 stride = static_cast<i64>(gridDim.x) * kWarps;
     for (i64 row = static_cast<i64>(blockIdx.x) * kWarps + threadIdx.x / 32; row < p.rows; row += stride) {
@@ -114,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(256) cross_entropy_short(const __gr
 }
 
 /// A block for each row.
-extern "C" __global__ void __launch_bounds__(256) cross_entropy_long(const __grid_constant__ tera::CrossEntropyArguments p) {
+extern "C" __global__ void __launch_bounds__(256, 1) cross_entropy_long(const __grid_constant__ tera::CrossEntropyArguments p) {
     using namespace tera;
     __shared__ float scratch[kWarps];
     for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x) {
