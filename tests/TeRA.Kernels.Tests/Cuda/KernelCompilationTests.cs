@@ -111,7 +111,7 @@ internal sealed class KernelCompilationTests
         {
             faults.Add($"{request}: no such entry; there are {string.Join(", ", Cubin.Entries(cubin))}");
         }
-        else if (request.ArgumentBytes > 0 && Cubin.ArgumentBytes(cubin, request.Entry) is int bytes && bytes != request.ArgumentBytes)
+        else if (Cubin.ArgumentBytes(cubin, request.Entry) is int bytes && bytes != request.ArgumentBytes)
         {
             faults.Add($"{request}: the kernel takes {bytes} bytes, the C# struct has {request.ArgumentBytes} (0: the request does not tell it in ArgumentBytes)");
         }

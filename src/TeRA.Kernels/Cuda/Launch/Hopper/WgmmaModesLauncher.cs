@@ -98,7 +98,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     private static bool Aligned(nint address) => (address & (TensorMapSource.Alignment - 1)) == 0;
 
     private static KernelRequest Request(WgmmaModesShape shape) =>
-        new("kronecker/wgmma_modes.cu", "wgmma_modes", shape.Options) { OnlyFor = WgmmaProductRules.Target };
+        new("kronecker/wgmma_modes.cu", "wgmma_modes", shape.Options) { OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static IEnumerable<KroneckerStep> UsualSteps(DType dtype, int[] features, int[] ranks)
     {

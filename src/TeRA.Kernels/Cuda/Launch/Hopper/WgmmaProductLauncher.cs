@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -119,7 +120,7 @@ internal sealed class WgmmaProductLauncher : CompiledStep
             ProductConfig.Macro("OUTPUT", (int)output),
             ProductConfig.Macro("BIAS", bias ? 1 : 0),
         ];
-        return new KernelRequest("gemm/wgmma_product.cu", "wgmma_product", options) { OnlyFor = WgmmaProductRules.Target };
+        return new KernelRequest("gemm/wgmma_product.cu", "wgmma_product", options) { OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>() };
     }
 
     /// <summary>The layout of <c>tera::WgmmaProductArguments</c>.</summary>
