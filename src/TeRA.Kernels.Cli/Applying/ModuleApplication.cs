@@ -4,7 +4,7 @@ namespace TeRA.Kernels.Cli.Applying;
 
 /// <summary>
 /// One module through the library's own paths: y = x·W0ᵀ + b + α·x·ΔWᵀ, and backward when asked for. Computes in the dtype of x when the
-/// weight has the same one, else in float32 (float64 if one of them is); results have the dtype of x, gradients of vectors float32.
+/// weight has the same one, else in float32 (float64 if one of them is); results have the dtype of x, gradients of vectors float32 (float64 beside float64).
 /// </summary>
 internal sealed class ModuleApplication(
     Device device, SafetensorsFile baseFile, SafetensorsFile input, TeraAdapter adapter, ApplyOptions options)
@@ -46,7 +46,7 @@ internal sealed class ModuleApplication(
         results.Add((module + ".dx", ToHost(dx, x)));
         foreach (Parameter parameter in layer.Parameters)
         {
-            results.Add(($"grad:{TensorPrefix}{module}.{parameter.Name}", ToHost(parameter.Gradient, DType.Float32)));
+            results.Add(($"grad:{TensorPrefix}{module}.{parameter.Name}", ToHost(parameter.Gradient, parameter.Gradient.DType)));
         }
     }
 

@@ -18,7 +18,7 @@ internal static class ApplyFiles
             Source(module + ".bias", w, layer.Bias!, layer.OutFeatures));
         Save(folder["input.safetensors"], leaveOut,
             Source(module + ".x", a, data.X, [.. leading, data.InFeatures]),
-            Source(module + ".dy", a, data.OutputGradient[..(int)(leading.Aggregate(1L, (p, n) => p * n) * data.OutFeatures)], [.. leading, data.OutFeatures]));
+            Source(module + ".dy", a, data.OutputGradient, [.. leading, data.OutFeatures]));
         var update = (TeraUpdate)layer.Update!;
         TeraVectors vectors = TeraVectors.Of(update, [.. layer.Trained.Select(vector => Array.ConvertAll(vector, value => (float)value))]);
         TeraAdapter.Create([(module, update, vectors)]).Save(folder["adapter"]);

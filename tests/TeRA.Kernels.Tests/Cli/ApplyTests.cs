@@ -23,7 +23,7 @@ public class ApplyTests
         using SafetensorsFile file = SafetensorsFile.Open(folder["out.safetensors"]);
         Check(data, ApplyFiles.Read(file, Module, data));
         Assert.That(file.Entry(Module + ".y").DType, Is.EqualTo(ApplyFiles.FileDType(dtype)));
-        Assert.That(file.Entry($"grad:base_model.model.{Module}.tera_row.0").DType, Is.EqualTo(SafetensorsDType.F32));
+        Assert.That(file.Entry($"grad:base_model.model.{Module}.tera_row.0").DType, Is.EqualTo(dtype == DType.Float64 ? SafetensorsDType.F64 : SafetensorsDType.F32));
     }
 
     [Test]
@@ -95,7 +95,8 @@ public class ApplyTests
     {
         using var folder = new TemporaryFolder();
         LayerData data = Problem(DType.Float32, 4);
-        ApplyFiles.Write(folder, Module, data with { InFeatures = data.InFeatures / 2, Tokens = 8 }, [8], sizes: data);
+        LayerData narrow = data with { InFeatures = data.InFeatures / 2, X = data.X[..(data.X.Length / 2)] };
+        ApplyFiles.Write(folder, Module, narrow, [4], sizes: data);
         CommandLine run = Apply(folder);
         Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput));
         Assert.That(run.Errors, Does.Contain(Module + ".x").And.Contain($"{data.InFeatures}"));
@@ -112,8 +113,13 @@ public class ApplyTests
         Assert.That(run.Errors, Does.Contain("base.safetensors"));
     }
 
-    private static LayerData Problem(DType dtype, long tokens) =>
-        LayerData.Normal(new TeraUpdate([4, 5], [3, 6], [2, 3, 4], [2, 2, 5], 77, Distribution.Uniform, 2.5), tokens, dtype, bias: true);
+    /// <summary>Adapter files hold float32 vectors, whatever the activations are.</summary>
+    private static LayerData Problem(DType dtype, long tokens)
+    {
+        var update = new TeraUpdate([4, 5], [3, 6], [2, 3, 4], [2, 2, 5], 77, Distribution.Uniform, 2.5);
+        LayerData data = LayerData.Normal(update, tokens, dtype, bias: true);
+        return data with { Trained = [.. data.Trained.Select(vector => Array.ConvertAll(vector, value => (double)(float)value))] };
+    }
 
     private static CommandLine Apply(TemporaryFolder folder, params string[] more) => CommandLine.Run(
     [
