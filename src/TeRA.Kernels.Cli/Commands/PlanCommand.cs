@@ -81,7 +81,7 @@ internal static class PlanCommand
         {
             "tera" => Tera(result, n, k),
             "lora" => new LowRankUpdate(n, k, r),
-            "lotr" => new SharedCoreUpdate(n, k, r),
+            "lotr" => new LotrUpdate(n, k, r),
             "full" => new FullUpdate(n, k),
             string other => throw new UsageException($"--method: expected tera, lora, lotr or full, found '{other}'."),
         };

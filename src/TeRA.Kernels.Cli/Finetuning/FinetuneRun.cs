@@ -88,9 +88,9 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
     }
 
     /// <summary>The low-rank update that comes closest to TeRA's number of trained numbers without exceeding it.</summary>
-    private SharedCoreUpdate SameCount(LayerWeights layer)
+    private LotrUpdate SameCount(LayerWeights layer)
     {
         long rank = Math.Max(1, (long)Math.Sqrt(options.Update(layer).TrainedCount));
-        return new SharedCoreUpdate(layer.OutFeatures, layer.InFeatures, rank, (ulong)options.Seed, options.Distribution);
+        return new LotrUpdate(layer.OutFeatures, layer.InFeatures, rank, LotrSides.Frozen, (ulong)options.Seed, options.Distribution);
     }
 }

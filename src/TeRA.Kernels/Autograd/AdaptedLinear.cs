@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using TeRA.Kernels.Planning;
 
 namespace TeRA.Kernels;
@@ -19,13 +20,18 @@ namespace TeRA.Kernels;
 /// </example>
 public sealed class AdaptedLinear : IDisposable
 {
+    /// <summary>The name of the adapter that the constructor makes.</summary>
+    public const string DefaultName = "default";
+
+    private const int MostAdapters = 64;
+
     private readonly AdaptedLinearOptions options;
-    private readonly Parameter[] parameters;
-    private readonly LayerAddresses addresses;
+    private readonly Parameter? trainedBias;
     private readonly Lock gate = new();
-    private readonly Dictionary<ProgramKey, LayerProgram> programs = [];
-    private CompiledPass? buildDelta;
-    private CompiledPass? buildWeight;
+    private readonly List<LayerAdapter> adapters = [];
+    private readonly Dictionary<ulong, LayerConfiguration> configurations = [];
+    private volatile LayerConfiguration? current;
+    private Parameter[] parameters = [];
     private bool disposed;
 
     /// <summary>Adapts a layer. The parameters get their starting values, at which ΔW = 0 for every method here.</summary>
@@ -34,25 +40,38 @@ public sealed class AdaptedLinear : IDisposable
     /// <param name="bias">b, [N], the weight's dtype; or null. Owned by the caller too.</param>
     /// <param name="update">ΔW, described with N and K; null for a plain frozen layer.</param>
     /// <param name="options">Choices; null for the defaults.</param>
+    /// <param name="given">Frozen tensors and shared parameters that the update needs; null for none.</param>
     /// <exception cref="ArgumentException">A shape, dtype or device does not fit; the message says which.</exception>
     /// <exception cref="NotSupportedException">The planner has no rules for the update's operators.</exception>
-    public AdaptedLinear(Device device, Tensor weight, Tensor? bias, WeightUpdate? update, AdaptedLinearOptions? options = null)
+    public AdaptedLinear(Device device, Tensor weight, Tensor? bias, WeightUpdate? update, AdaptedLinearOptions? options = null, GivenTensors? given = null)
     {
         ArgumentNullException.ThrowIfNull(device);
-        CheckLayer(device, weight, bias, update);
-        if (options is { Path: ExecutionPath.Plain } && update is not null)
-        {
-            throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", nameof(options));
-        }
-
+        CheckLayer(device, weight, bias);
         Device = device;
         Weight = weight;
         Bias = bias;
-        Update = update;
         this.options = options ?? new AdaptedLinearOptions();
-        _ = LayerPlanner.Plan(Problem(1, inputGradient: true, training: true, this.options.Path), device.Traits);
-        parameters = LayerParameters.Create(device, weight.DType.ParameterDType(), update, bias, weight.Shape[0], this.options.TrainBias);
-        addresses = new LayerAddresses(weight, bias, parameters);
+        if (update is not null)
+        {
+            CheckUpdate(update, nameof(update));
+            CheckPath(nameof(options));
+        }
+
+        _ = Plan(update is null ? [] : [update]);
+        trainedBias = this.options.TrainBias ? LayerParameters.CreateBias(device, weight.DType.ParameterDType(), bias, weight.Shape[0]) : null;
+        try
+        {
+            ListParameters();
+            if (update is not null)
+            {
+                Insert(DefaultName, update, given);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Where the layer is.</summary>
@@ -64,8 +83,11 @@ public sealed class AdaptedLinear : IDisposable
     /// <summary>b as it was given; a trained bias is a parameter of its own.</summary>
     public Tensor? Bias { get; }
 
-    /// <summary>ΔW as data.</summary>
-    public WeightUpdate? Update { get; }
+    /// <summary>ΔW of the first adapter as data; null when there is none.</summary>
+    public WeightUpdate? Update => adapters.Count == 0 ? null : adapters[0].Update;
+
+    /// <summary>The layer's adapters; their updates add up as far as they are enabled.</summary>
+    public IReadOnlyList<LayerAdapter> Adapters => adapters;
 
     /// <summary>N.</summary>
     public long OutFeatures => Weight.Shape[0];
@@ -73,10 +95,70 @@ public sealed class AdaptedLinear : IDisposable
     /// <summary>K.</summary>
     public long InFeatures => Weight.Shape[1];
 
-    /// <summary>The trained tensors, in the update's file order, then the bias when it is trained.</summary>
+    /// <summary>The trained tensors of all adapters, enabled or not, each in its update's file order, then the bias when it is trained.</summary>
     public IReadOnlyList<Parameter> Parameters => parameters;
 
-    /// <summary>y = x·W0ᵀ + b + α·x·ΔWᵀ.</summary>
+    /// <summary>Adds another adapter, enabled, with its starting values, at which it changes nothing.</summary>
+    /// <param name="name">Its name, unique in the layer.</param>
+    /// <param name="update">ΔW, described with N and K.</param>
+    /// <param name="given">Frozen tensors and shared parameters that the update needs; null for none.</param>
+    /// <exception cref="ArgumentException">The name is taken, or a shape, dtype or device does not fit; the message says which.</exception>
+    /// <exception cref="InvalidOperationException">The layer has 64 adapters.</exception>
+    /// <exception cref="NotSupportedException">The planner has no rules for the update's operators.</exception>
+    public LayerAdapter Add(string name, WeightUpdate update, GivenTensors? given = null)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        ArgumentNullException.ThrowIfNull(update);
+        CheckUpdate(update, nameof(update));
+        CheckPath(nameof(update));
+        if (adapters.Exists(adapter => adapter.Name == name))
+        {
+            throw new ArgumentException($"The layer has an adapter '{name}' already. Remove it first, or choose another name.", nameof(name));
+        }
+
+        if (adapters.Count == MostAdapters)
+        {
+            throw new InvalidOperationException($"A layer holds at most {MostAdapters} adapters. Remove one first.");
+        }
+
+        _ = Plan([update]);
+        return Insert(name, update, given);
+    }
+
+    /// <summary>Removes an adapter and releases its parameters (those of a group stay). Work in flight that uses it must be done.</summary>
+    /// <param name="adapter">One of <see cref="Adapters"/>.</param>
+    /// <exception cref="ArgumentException">The adapter is not of this layer.</exception>
+    public void Remove(LayerAdapter adapter)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        ArgumentNullException.ThrowIfNull(adapter);
+        if (!adapters.Remove(adapter))
+        {
+            throw new ArgumentException($"The layer has no adapter '{adapter.Name}'; it has {(adapters.Count == 0 ? "none" : string.Join(", ", adapters.Select(other => other.Name)))}.", nameof(adapter));
+        }
+
+        ListParameters();
+        adapter.Dispose();
+    }
+
+    /// <summary>Enables one adapter and disables all others; null disables all.</summary>
+    /// <param name="adapter">One of <see cref="Adapters"/>, or null.</param>
+    /// <exception cref="ArgumentException">The adapter is not of this layer.</exception>
+    public void EnableOnly(LayerAdapter? adapter)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (adapter is not null && !adapters.Contains(adapter))
+        {
+            throw new ArgumentException($"The layer has no adapter '{adapter.Name}'.", nameof(adapter));
+        }
+
+        foreach (LayerAdapter other in adapters)
+        {
+            other.Enabled = ReferenceEquals(other, adapter);
+        }
+    }
+
+    /// <summary>y = x·W0ᵀ + b + Σ α·x·ΔWᵀ over the enabled adapters.</summary>
     /// <param name="x">[…, K].</param>
     /// <param name="y">[…, N] with as many rows, overwritten; it must not overlap x, W0 or b.</param>
     /// <param name="context">Keeps what backward needs; null when no backward follows.</param>
@@ -94,15 +176,16 @@ public sealed class AdaptedLinear : IDisposable
         Arguments.CheckDistinct(y, nameof(y), Weight, "the layer's weight");
         Arguments.CheckDistinct(y, nameof(y), Bias, "the layer's bias");
 
-        LayerProgram program = Program(new ProgramKey(tokens, context is not null, context?.InputGradient ?? false, options.Path));
+        LayerConfiguration configuration = Configuration;
+        LayerProgram program = configuration.Program(tokens, context is not null, context?.InputGradient ?? false, options.Path);
         context?.Prepare(this, program);
         var call = new CallAddresses(AddressOf(x), AddressOf(y), 0, 0, context?.Address ?? 0);
-        program.Forward.Run(addresses, call, Device.Scratch.Of(stream), stream);
-        context?.Complete(program);
+        program.Forward.Run(configuration.Addresses, call, Device.Scratch.Of(stream), stream);
+        context?.Complete(configuration, program);
     }
 
-    /// <summary>dx = dy·(W0 + α·ΔW), and the gradient of every parameter is added to.</summary>
-    /// <param name="context">As the forward left it; the parameters must not have changed since.</param>
+    /// <summary>dx = dy·(W0 + Σ α·ΔW), and the gradient of every parameter that the forward used is added to.</summary>
+    /// <param name="context">As the forward left it, with the adapters that were enabled then; the parameters must not have changed since.</param>
     /// <param name="x">The forward's input, unchanged.</param>
     /// <param name="dy">The gradient of the loss with respect to y, […, N].</param>
     /// <param name="dx">[…, K], overwritten, not overlapping the others; null when not wanted.</param>
@@ -128,38 +211,39 @@ public sealed class AdaptedLinear : IDisposable
             CheckInputGradient(dx, x, dy, tokens);
         }
 
-        LayerProgram program = BackwardOf(forward, dx is not null);
+        LayerConfiguration configuration = context.Configuration!;
+        LayerProgram program = configuration.BackwardOf(forward, dx is not null);
         var call = new CallAddresses(AddressOf(x), 0, AddressOf(dy), dx is null ? 0 : AddressOf(dx), context.Address);
-        program.Backward.Run(addresses, call, Device.Scratch.Of(stream), stream);
+        program.Backward.Run(configuration.Addresses, call, Device.Scratch.Of(stream), stream);
     }
 
-    /// <summary>Writes α·ΔW: what <see cref="Merge"/> adds to W0, rounded once to the weight's dtype.</summary>
+    /// <summary>Writes Σ α·ΔW over the enabled adapters: what <see cref="Merge"/> adds to W0, rounded once to the weight's dtype.</summary>
     /// <param name="delta">[N, K] in the weight's dtype, overwritten.</param>
     /// <param name="stream">Where the work goes.</param>
     /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight.</exception>
     public void MaterializeDelta(Tensor delta, StreamHandle stream = default)
     {
         CheckTarget(delta, nameof(delta));
-        if (Update is null)
+        if (!Configuration.HasUpdate)
         {
             delta.Clear(stream);
             return;
         }
 
-        Build(ref buildDelta, withBase: false, delta, stream);
+        Build(withBase: false, delta, stream);
     }
 
-    /// <summary>Writes W0 + α·ΔW: a plain layer with this weight gives the same y without an adapter.</summary>
+    /// <summary>Writes W0 + Σ α·ΔW over the enabled adapters: a plain layer with this weight gives the same y without an adapter.</summary>
     /// <param name="into">[N, K] in the weight's dtype, overwritten; not W0 itself, which this layer goes on using.</param>
     /// <param name="stream">Where the work goes.</param>
     /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight.</exception>
     public void Merge(Tensor into, StreamHandle stream = default)
     {
         CheckTarget(into, nameof(into));
-        Build(ref buildWeight, withBase: true, into, stream);
+        Build(withBase: true, into, stream);
     }
 
-    /// <summary>Sets all gradients to zero, ordered on the stream.</summary>
+    /// <summary>Sets all gradients to zero, ordered on the stream; that of a shared parameter for its whole group.</summary>
     public void ZeroGradients(StreamHandle stream = default)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -176,25 +260,22 @@ public sealed class AdaptedLinear : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         ObjectDisposedException.ThrowIf(disposed, this);
-        return Program(new ProgramKey(tokens, true, inputGradient, options.Path)).Plan;
+        return Configuration.Program(tokens, true, inputGradient, options.Path).Plan;
     }
 
     /// <summary>The plan in words: the path, why it was chosen, every step with its kernel and predicted time, memory.</summary>
     /// <param name="tokens">B.</param>
     public string Explain(long tokens) => Plan(tokens).Explain();
 
-    /// <summary>Releases the parameters and their gradients; W0 and b stay the caller's. Work in flight must be done.</summary>
+    /// <summary>Releases the layer's own parameters and their gradients; W0, b and what was given stay the caller's. Work in flight must be done.</summary>
     public void Dispose()
     {
         disposed = true;
-        foreach (Parameter parameter in parameters)
-        {
-            parameter.Value.Dispose();
-            parameter.Gradient.Dispose();
-        }
+        adapters.ForEach(adapter => adapter.Dispose());
+        trainedBias?.Dispose();
     }
 
-    private static void CheckLayer(Device device, Tensor weight, Tensor? bias, WeightUpdate? update)
+    private static void CheckLayer(Device device, Tensor weight, Tensor? bias)
     {
         ArgumentNullException.ThrowIfNull(weight);
         Arguments.CheckPlace(weight, nameof(weight), device, weight.DType);
@@ -210,13 +291,6 @@ public sealed class AdaptedLinear : IDisposable
             {
                 throw new ArgumentException($"Expected [{weight.Shape[0]}], one number for each row of the weight, found {bias}.", nameof(bias));
             }
-        }
-
-        if (update is not null && (update.OutFeatures != weight.Shape[0] || update.InFeatures != weight.Shape[1]))
-        {
-            throw new ArgumentException(
-                $"The update '{update.Method}' is {update.OutFeatures}×{update.InFeatures}, the weight {weight.Shape[0]}×{weight.Shape[1]}. Describe the update with the layer's sizes (out × in).",
-                nameof(update));
         }
     }
 
@@ -251,51 +325,99 @@ public sealed class AdaptedLinear : IDisposable
         Arguments.CheckDistinct(target, name, Weight, "the layer's weight");
     }
 
-    private void Build(ref CompiledPass? cached, bool withBase, Tensor target, StreamHandle stream)
+    private void CheckUpdate(WeightUpdate update, string name)
     {
-        CompiledPass pass;
+        if (update.OutFeatures != OutFeatures || update.InFeatures != InFeatures)
+        {
+            throw new ArgumentException(
+                $"The update '{update.Method}' is {update.OutFeatures}×{update.InFeatures}, the weight {OutFeatures}×{InFeatures}. Describe the update with the layer's sizes (out × in).", name);
+        }
+    }
+
+    private void CheckPath(string name)
+    {
+        if (options.Path == ExecutionPath.Plain)
+        {
+            throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", name);
+        }
+    }
+
+    /// <summary>What the planner says to these updates, before anything is allocated for them.</summary>
+    private LayerPlan Plan(ImmutableArray<WeightUpdate> updates) => LayerPlanner.Plan(Problem(updates) with { Path = options.Path }, Device.Traits);
+
+    private LayerAdapter Insert(string name, WeightUpdate update, GivenTensors? given)
+    {
+        LayerAdapter adapter = LayerAdapter.Create(name, Device, Weight.DType.ParameterDType(), update, given ?? new GivenTensors(), Change);
+        adapters.Add(adapter);
+        ListParameters();
+        return adapter;
+    }
+
+    private void ListParameters()
+    {
+        IEnumerable<Parameter> ofAdapters = adapters.SelectMany(adapter => adapter.Parameters);
+        parameters = trainedBias is null ? [.. ofAdapters] : [.. ofAdapters, trainedBias];
+        Forget();
+    }
+
+    private void Forget()
+    {
         lock (gate)
         {
-            pass = cached ??= new CompiledPass(Device, LayerPlanner.Build(Problem(1, inputGradient: false, training: false, options.Path), Device.Traits, withBase));
+            configurations.Clear();
+            current = null;
+        }
+    }
+
+    /// <summary>An adapter was enabled, disabled or scaled. What was compiled for other sets is kept unless a scale changed.</summary>
+    private void Change(bool scaled)
+    {
+        if (scaled)
+        {
+            Forget();
         }
 
-        pass.Run(addresses, new CallAddresses(0, target.Address, 0, 0, 0), Device.Scratch.Of(stream), stream);
+        current = null;
     }
 
-    /// <summary>The backward that fits what a forward kept. When dX is wanted against what the context said, the path stays the forward's.</summary>
-    private LayerProgram BackwardOf(LayerProgram forward, bool inputGradient)
-    {
-        LayerProblem problem = forward.Plan.Problem;
-        return problem.NeedInputGradient == inputGradient
-            ? forward
-            : Program(new ProgramKey(problem.Tokens, true, inputGradient, forward.Plan.Path == ExecutionPath.Plain ? ExecutionPath.Auto : forward.Plan.Path));
-    }
+    private LayerConfiguration Configuration => current ?? Configure();
 
-    private LayerProgram Program(ProgramKey key)
+    private LayerConfiguration Configure()
     {
         lock (gate)
         {
-            if (!programs.TryGetValue(key, out LayerProgram? program))
+            LayerAdapter[] enabled = [.. adapters.Where(adapter => adapter.Enabled)];
+            ulong mask = 0;
+            foreach (LayerAdapter adapter in enabled)
             {
-                program = new LayerProgram(Device, Problem(key.Tokens, key.InputGradient, key.Training, key.Path));
-                programs.Add(key, program);
+                mask |= 1UL << adapters.IndexOf(adapter);
             }
 
-            return program;
+            if (!configurations.TryGetValue(mask, out LayerConfiguration? configuration))
+            {
+                IEnumerable<Parameter> used = enabled.SelectMany(adapter => adapter.Parameters);
+                var addresses = new LayerAddresses(
+                    Weight, Bias, trainedBias is null ? [.. used] : [.. used, trainedBias], [.. enabled.SelectMany(adapter => adapter.Stored)]);
+                configuration = new LayerConfiguration(Device, Problem([.. enabled.Select(adapter => adapter.ScaledUpdate)]), addresses);
+                configurations.Add(mask, configuration);
+            }
+
+            return current = configuration;
         }
     }
 
-    private LayerProblem Problem(long tokens, bool inputGradient, bool training, ExecutionPath path) => new(tokens, OutFeatures, InFeatures, Weight.DType)
+    private void Build(bool withBase, Tensor target, StreamHandle stream)
     {
-        Update = Update,
+        LayerConfiguration configuration = Configuration;
+        configuration.Build(withBase).Run(configuration.Addresses, new CallAddresses(0, target.Address, 0, 0, 0), Device.Scratch.Of(stream), stream);
+    }
+
+    private LayerProblem Problem(ImmutableArray<WeightUpdate> updates) => new(1, OutFeatures, InFeatures, Weight.DType)
+    {
+        Updates = updates,
         HasBias = Bias is not null,
         TrainBias = options.TrainBias,
-        NeedInputGradient = training && inputGradient,
-        NeedParameterGradients = training && (Update is not null || options.TrainBias),
-        Path = path,
         WeightPolicy = options.WeightPolicy,
         KeepContractions = options.KeepContractions,
     };
-
-    private readonly record struct ProgramKey(long Tokens, bool Training, bool InputGradient, ExecutionPath Path);
 }

@@ -24,6 +24,8 @@ public sealed class LayerContext : IDisposable
 
     internal LayerProgram? Program { get; private set; }
 
+    internal LayerConfiguration? Configuration { get; private set; }
+
     internal nint Address
     {
         get
@@ -62,5 +64,5 @@ public sealed class LayerContext : IDisposable
     }
 
     /// <summary>The forward was submitted: backward may follow.</summary>
-    internal void Complete(LayerProgram program) => Program = program;
+    internal void Complete(LayerConfiguration configuration, LayerProgram program) => (Configuration, Program) = (configuration, program);
 }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace TeRA.Kernels;
 
 /// <summary>Makes the parameters of a layer, with their starting values and zero gradients.</summary>
@@ -6,20 +8,15 @@ internal static class LayerParameters
     // RandomFactor's uniform numbers have variance 1: they lie within ±√3.
     private const double UniformHalfWidth = 1.7320508075688772;
 
-    /// <summary>One parameter for each trained tensor of the update, then the bias when it is trained. On failure nothing is left allocated.</summary>
-    public static Parameter[] Create(Device device, DType dtype, WeightUpdate? update, Tensor? bias, long outFeatures, bool trainBias)
+    /// <summary>One parameter for each tensor. On failure nothing is left allocated.</summary>
+    public static Parameter[] Create(Device device, DType dtype, ImmutableArray<TrainedTensor> tensors, RandomSource source)
     {
         var parameters = new List<Parameter>();
         try
         {
-            foreach (TrainedTensor tensor in update?.Trained ?? [])
+            foreach (TrainedTensor tensor in tensors)
             {
-                parameters.Add(Create(device, dtype, tensor.Name, [.. tensor.Shape], Start(tensor, update!.StartSource)));
-            }
-
-            if (trainBias)
-            {
-                parameters.Add(Create(device, dtype, "bias", [outFeatures], bias is null ? new double[outFeatures] : ReadBias(bias)));
+                parameters.Add(Create(device, dtype, tensor.Name, tensor.IsShared, [.. tensor.Shape], Start(tensor, source)));
             }
 
             device.Synchronize();
@@ -27,17 +24,20 @@ internal static class LayerParameters
         }
         catch
         {
-            foreach (Parameter parameter in parameters)
-            {
-                parameter.Value.Dispose();
-                parameter.Gradient.Dispose();
-            }
-
+            parameters.ForEach(parameter => parameter.Dispose());
             throw;
         }
     }
 
-    private static Parameter Create(Device device, DType dtype, string name, long[] shape, double[] start)
+    /// <summary>The trained bias: it starts from the given one, or from zero.</summary>
+    public static Parameter CreateBias(Device device, DType dtype, Tensor? bias, long outFeatures)
+    {
+        Parameter parameter = Create(device, dtype, "bias", isShared: false, [outFeatures], bias is null ? new double[outFeatures] : ReadBias(bias));
+        device.Synchronize();
+        return parameter;
+    }
+
+    private static Parameter Create(Device device, DType dtype, string name, bool isShared, long[] shape, double[] start)
     {
         Tensor value = device.Allocate(dtype, shape);
         Tensor? gradient = null;
@@ -46,7 +46,7 @@ internal static class LayerParameters
             gradient = device.Allocate(dtype, shape);
             Write(value, start);
             gradient.Clear();
-            return new Parameter(name, value, gradient);
+            return new Parameter(name, value, gradient) { IsShared = isShared };
         }
         catch
         {
@@ -70,17 +70,18 @@ internal static class LayerParameters
 
     private static double[] Start(TrainedTensor tensor, RandomSource source)
     {
-        var start = new double[tensor.Count];
-        if (tensor.Start.UniformBound == 0)
+        TrainedStart start = tensor.Start;
+        var values = new double[tensor.Count];
+        if (start is { UniformBound: 0, NormalDeviation: 0 })
         {
-            Array.Fill(start, tensor.Start.Constant);
-            return start;
+            Array.Fill(values, start.Constant);
+            return values;
         }
 
-        var uniform = new float[tensor.Count];
-        RandomFactor.Fill(uniform, source with { Distribution = Distribution.Uniform }, tensor.Start.Stream);
-        double scale = tensor.Start.UniformBound / UniformHalfWidth;
-        return Array.ConvertAll(uniform, number => number * scale);
+        bool normal = start.NormalDeviation != 0;
+        RandomFactor.Fill(values, source with { Distribution = normal ? Distribution.Normal : Distribution.Uniform }, start.Stream);
+        double scale = normal ? start.NormalDeviation : start.UniformBound / UniformHalfWidth;
+        return Array.ConvertAll(values, number => number * scale);
     }
 
     private static double[] ReadBias(Tensor bias) => bias.DType switch

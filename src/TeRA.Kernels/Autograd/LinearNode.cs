@@ -34,7 +34,7 @@ internal sealed class LinearNode : TapeNode
 
     /// <summary>Whether it serves this call too.</summary>
     public bool Serves(AdaptedLinear layer, Tensor other, TapeNode? producer) =>
-        ReferenceEquals(Layer, layer) && ReferenceEquals(Producer, producer) && input.DType == other.DType && input.Shape.SequenceEqual(other.Shape);
+        ReferenceEquals(Layer, layer) && ReferenceEquals(Producer, producer) && (context is not null) == NeedsGradient && input.DType == other.DType && input.Shape.SequenceEqual(other.Shape);
 
     /// <summary>Runs forward.</summary>
     public void Forward(Tensor x, StreamHandle stream)

@@ -21,7 +21,7 @@ public abstract class Optimizer : IDisposable
     private protected Optimizer(OptimizerKind kind, IEnumerable<Parameter> parameters, OptimizerSettings settings)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        this.parameters = [.. parameters];
+        this.parameters = OnceEach(parameters);
         CheckParameters(this.parameters);
         CheckRate(settings.LearningRate, "learningRate");
         this.settings = settings;
@@ -153,6 +153,13 @@ public abstract class Optimizer : IDisposable
         {
             throw new ArgumentOutOfRangeException(name, value, "expected a finite number of at least 0");
         }
+    }
+
+    /// <summary>A parameter that several layers share is listed by each of them, and updated once.</summary>
+    private static Parameter[] OnceEach(IEnumerable<Parameter> parameters)
+    {
+        var shared = new HashSet<Parameter>(ReferenceEqualityComparer.Instance);
+        return [.. parameters.Where(parameter => !parameter.IsShared || shared.Add(parameter))];
     }
 
     private static void CheckParameters(Parameter[] parameters)

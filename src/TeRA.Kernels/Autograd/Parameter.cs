@@ -1,6 +1,6 @@
 namespace TeRA.Kernels;
 
-/// <summary>One trained tensor of a layer with the gradient that backward adds to. Both live as long as the layer.</summary>
+/// <summary>One trained tensor of a layer with the gradient that backward adds to. Both live as long as the layer, or the group that shares it.</summary>
 public sealed class Parameter
 {
     internal Parameter(string name, Tensor value, Tensor gradient)
@@ -18,6 +18,15 @@ public sealed class Parameter
 
     /// <summary>The gradient, accumulated by every backward; same shape and dtype.</summary>
     public Tensor Gradient { get; }
+
+    /// <summary>Belongs to a group of layers, each of which lists it.</summary>
+    public bool IsShared { get; internal init; }
+
+    internal void Dispose()
+    {
+        Value.Dispose();
+        Gradient.Dispose();
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Name}: {Value}";

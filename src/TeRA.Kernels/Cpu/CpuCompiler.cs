@@ -20,6 +20,8 @@ internal static class CpuCompiler
         ConvertStep s => Wide(s.Input, s.Output) ? new CpuConvert<double>(pool, s) : new CpuConvert<float>(pool, s),
         ScaledAddStep s => s.A.DType == DType.Float64 ? new CpuScaledAdd<double>(pool, s) : new CpuScaledAdd<float>(pool, s),
         ColumnSumStep s => Wide(s.Input, s.Output) ? new CpuColumnSum<double>(pool, s) : new CpuColumnSum<float>(pool, s),
+        ScaledCopiesStep s => Wide(s.Input, s.Output) ? new CpuScaledCopies<double>(pool, s) : new CpuScaledCopies<float>(pool, s),
+        ScaledCopiesGradientStep s => Wide(s.Input, s.Gradient) ? new CpuScaledCopiesGradient<double>(pool, s) : new CpuScaledCopiesGradient<float>(pool, s),
         FillRandomStep s => new CpuFillRandom(pool, s),
         ActivationStep s => s.Input.DType == DType.Float64 ? new CpuActivation<double>(pool, s) : new CpuActivation<float>(pool, s),
         ActivationGradientStep s => s.Input.DType == DType.Float64 ? new CpuActivationGradient<double>(pool, s) : new CpuActivationGradient<float>(pool, s),

@@ -30,6 +30,9 @@ public enum BufferRole
     /// <summary>The gradient of a trained tensor.</summary>
     ParameterGradient,
 
+    /// <summary>A frozen tensor that the layer was given beside its weight.</summary>
+    Stored,
+
     /// <summary>Shared scratch of the device and the stream: alive within one forward or one backward.</summary>
     Scratch,
 

@@ -11,11 +11,12 @@ namespace TeRA.Kernels.Planning;
 /// <param name="Kept">First byte of the context.</param>
 internal readonly record struct CallAddresses(nint Input, nint Output, nint OutputGradient, nint InputGradient, nint Kept);
 
-/// <summary>Addresses that stay the same for the life of a layer.</summary>
+/// <summary>Addresses that stay the same while the same updates of a layer are enabled.</summary>
 /// <param name="Weight">W0.</param>
 /// <param name="Bias">b, or null.</param>
 /// <param name="Parameters">The trained tensors.</param>
-internal sealed record LayerAddresses(Tensor Weight, Tensor? Bias, Parameter[] Parameters);
+/// <param name="Stored">The frozen tensors that the updates were given.</param>
+internal sealed record LayerAddresses(Tensor Weight, Tensor? Bias, Parameter[] Parameters, Tensor[] Stored);
 
 /// <summary>A pass made ready for one device. Running it binds addresses and submits the steps; nothing is allocated.</summary>
 internal sealed class CompiledPass
@@ -74,6 +75,7 @@ internal sealed class CompiledPass
         BufferRole.Bias => layer.Bias!.Address,
         BufferRole.Parameter => layer.Parameters[buffer.Index].Value.Address,
         BufferRole.ParameterGradient => layer.Parameters[buffer.Index].Gradient.Address,
+        BufferRole.Stored => layer.Stored[buffer.Index].Address,
         _ => throw new NotSupportedException($"{buffer.Role} is no role that a call binds."),
     };
 }

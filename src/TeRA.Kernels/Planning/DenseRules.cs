@@ -3,9 +3,9 @@ using TeRA.Kernels.Steps;
 namespace TeRA.Kernels.Planning;
 
 /// <summary>
-/// ΔW = M₀·M₁·M₂ (left, core, right), each the identity, frozen-random or trained. With P = X·M₂ᵀ, Z = P·M₁ᵀ, Q = dY·M₀, D = Q·M₁:
-/// Y += α·Z·M₀ᵀ, dX += α·D·M₂, and the gradient of a trained Mᵢ is α·(what dY becomes left of it)ᵀ·(what X becomes right of it).
-/// Identities vanish from every chain.
+/// ΔW = M₀·M₁·M₂ (left, core, right), each the identity, frozen (random or stored), trained, or frozen with trained scales, and any of them possibly
+/// transposed. With P = X·M₂ᵀ, Z = P·M₁ᵀ, Q = dY·M₀, D = Q·M₁: Y += α·Z·M₀ᵀ, dX += α·D·M₂, and the gradient of Mᵢ is α·(what dY becomes left of
+/// it)ᵀ·(what X becomes right of it), or a projection of dW = dYᵀ·X where that takes fewer operations. Identities vanish from every chain.
 /// </summary>
 internal sealed class DenseRules : UpdateRules
 {
@@ -15,6 +15,7 @@ internal sealed class DenseRules : UpdateRules
 
     private readonly WeightUpdate update;
     private readonly UpdateOperator[] operators;
+    private readonly DenseOperators matrices;
     private readonly int first;
     private readonly int last;
 
@@ -23,6 +24,7 @@ internal sealed class DenseRules : UpdateRules
     {
         this.update = update;
         operators = [update.Left, update.Core, update.Right];
+        matrices = new DenseOperators(update);
         first = Array.FindIndex(operators, IsMatrix);
         last = Array.FindLastIndex(operators, IsMatrix);
         if (first < 0)
@@ -34,72 +36,110 @@ internal sealed class DenseRules : UpdateRules
     /// <inheritdoc/>
     public override void BuildWeight(PassBuilder pass, Operand? baseWeight, Operand target)
     {
-        int matrices = operators.Count(IsMatrix);
-        if (matrices == 1)
+        int count = operators.Count(IsMatrix);
+        if (count == 1)
         {
             BuildFromOne(pass, baseWeight, target);
             return;
         }
 
-        (Operand a, Operand b, long inner, string product) = matrices == 2
-            ? (Load(pass, first), Load(pass, last), operators[last].Rows, $"{Names[first]}·{Names[last]}")
+        (MatrixView a, MatrixView b, string product) = count == 2
+            ? (Load(pass, first), Load(pass, last), $"{Names[first]}·{Names[last]}")
             : ShorterPair(pass);
-        if (baseWeight is { } start)
+        if (baseWeight is { } start && start != target)
         {
             pass.Add(new ConvertStep(start, target, pass.Problem.OutFeatures * pass.Problem.InFeatures) { Label = "W = W0" });
         }
 
-        pass.Add(new MatrixProductStep(a, b, target, pass.Problem.OutFeatures, pass.Problem.InFeatures, inner)
-        {
-            Label = $"W {(baseWeight is null ? "=" : "+=")} α·{product}", Alpha = update.Alpha, Accumulate = baseWeight is not null,
-        });
+        string label = $"W {(baseWeight is null ? "=" : "+=")} α·{product}";
+        pass.Add(new MatrixView(target, pass.Problem.OutFeatures, pass.Problem.InFeatures).Product(label, a, b, update.Alpha, baseWeight is not null));
     }
 
     /// <inheritdoc/>
-    public override void AddToOutput(PassBuilder pass) =>
-        pass.Add(new MatrixProductStep(FromInput(pass, first), Load(pass, first), pass.Output, pass.Problem.Tokens, operators[first].Rows, operators[first].Columns)
-        {
-            Label = $"Y += α·{FromInputName(first)}·{Names[first]}ᵀ", LayoutB = Layout.Transposed, Alpha = update.Alpha, Accumulate = true,
-        });
+    public override void AddToOutput(PassBuilder pass)
+    {
+        MatrixView input = FromInput(pass, first), y = new(pass.Output, pass.Problem.Tokens, pass.Problem.OutFeatures);
+        pass.Add(y.Product($"Y += α·{FromInputName(first)}·{Names[first]}ᵀ", input, Load(pass, first).T, update.Alpha, accumulate: true));
+    }
 
     /// <inheritdoc/>
-    public override void AddToInputGradient(PassBuilder pass) =>
-        pass.Add(new MatrixProductStep(FromOutput(pass, last), Load(pass, last), pass.InputGradient, pass.Problem.Tokens, operators[last].Columns, operators[last].Rows)
-        {
-            Label = $"dX += α·{FromOutputName(last)}·{Names[last]}", Alpha = update.Alpha, Accumulate = true,
-        });
+    public override void AddToInputGradient(PassBuilder pass)
+    {
+        MatrixView output = FromOutput(pass, last), dx = new(pass.InputGradient, pass.Problem.Tokens, pass.Problem.InFeatures);
+        pass.Add(dx.Product($"dX += α·{FromOutputName(last)}·{Names[last]}", output, Load(pass, last), update.Alpha, accumulate: true));
+    }
 
     /// <inheritdoc/>
     public override void AddParameterGradients(PassBuilder pass)
     {
+        bool project = ProjectingIsShorter(pass.Problem);
         for (int i = 0; i < operators.Length; i++)
         {
-            if (operators[i] is TrainedOperator trained)
+            if (!DenseOperators.Trains(operators[i]))
             {
-                TrainedTensor tensor = update.Trained[trained.Trained];
-                Operand gradient = pass.ParameterGradient(trained.Trained, tensor.Name, tensor.Count);
-                pass.Add(new MatrixProductStep(FromOutput(pass, i), FromInput(pass, i), gradient, trained.Rows, trained.Columns, pass.Problem.Tokens)
-                {
-                    Label = $"gradient of {tensor.Name} += α·{FromOutputName(i)}ᵀ·{FromInputName(i)}",
-                    LayoutA = Layout.Transposed, Alpha = update.Alpha, Accumulate = true,
-                });
+                continue;
             }
+
+            MatrixView gradient = matrices.Gradient(pass, operators[i], Names[i], out bool accumulate);
+            string label = $"gradient of {matrices.TrainedName(operators[i], Names[i])} {(accumulate ? "+=" : "=")} α·";
+            if (project)
+            {
+                pass.Add(Projection(pass, i, gradient, label, accumulate));
+            }
+            else
+            {
+                MatrixView output = FromOutput(pass, i), input = FromInput(pass, i);
+                pass.Add(gradient.Product($"{label}{FromOutputName(i)}ᵀ·{FromInputName(i)}", output.T, input, update.Alpha, accumulate));
+            }
+
+            matrices.AddScaleGradients(pass, operators[i], Names[i]);
         }
     }
 
     private static bool IsMatrix(UpdateOperator candidate) => candidate is not IdentityOperator;
 
+    /// <summary>
+    /// Of two matrices one trains: through dW = dYᵀ·X it takes B·N·K + N·K·R multiplications, by contracting first B·R·(N + K), where R is the length
+    /// between the two. Full-rank updates over many tokens are shorter through dW.
+    /// </summary>
+    private bool ProjectingIsShorter(LayerProblem problem)
+    {
+        if (operators.Count(IsMatrix) != 2 || operators.Count(DenseOperators.Trains) != 1)
+        {
+            return false;
+        }
+
+        double b = problem.Tokens, n = problem.OutFeatures, k = problem.InFeatures, r = operators[first].Columns;
+        return n * k * (b + r) < b * r * (n + k);
+    }
+
+    private MatrixProductStep Projection(PassBuilder pass, int trained, MatrixView gradient, string label, bool accumulate)
+    {
+        (long b, long n, long k) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures);
+        Operand buffer = pass.Scratch("dW", pass.Problem.DType, n * k);
+        MatrixView dw = gradient.Layout == Layout.Normal ? new(buffer, n, k) : new MatrixView(buffer, k, n).T;
+        pass.Add(dw.Product("dW = dYᵀ·X", new MatrixView(pass.OutputGradient, b, n).T, new MatrixView(pass.Input, b, k)));
+        return trained == first
+            ? gradient.Product($"{label}dW·{Names[last]}ᵀ", dw, Load(pass, last).T, update.Alpha, accumulate)
+            : gradient.Product($"{label}{Names[first]}ᵀ·dW", Load(pass, first).T, dw, update.Alpha, accumulate);
+    }
+
     private void BuildFromOne(PassBuilder pass, Operand? baseWeight, Operand target)
     {
         long count = pass.Problem.OutFeatures * pass.Problem.InFeatures;
-        Operand matrix = operators[first] is TrainedOperator trained ? Raw(pass, trained) : Load(pass, first);
+        MatrixView matrix = operators[first] is TrainedOperator trained ? matrices.Raw(pass, trained) : Load(pass, first);
+        if (matrix.Layout == Layout.Transposed)
+        {
+            throw new NotSupportedException($"The update '{update.Method}' is one transposed operator alone, which no rule builds.");
+        }
+
         if (baseWeight is { } start)
         {
-            pass.Add(new ScaledAddStep(start, matrix, target, count) { Label = $"W = W0 + α·{Names[first]}", Alpha = update.Alpha });
+            pass.Add(new ScaledAddStep(start, matrix.Operand, target, count) { Label = $"W = W0 + α·{Names[first]}", Alpha = update.Alpha });
             return;
         }
 
-        pass.Add(new ConvertStep(matrix, target, count) { Label = $"W = {Names[first]}" });
+        pass.Add(new ConvertStep(matrix.Operand, target, count) { Label = $"W = {Names[first]}" });
         if (update.Alpha != 1)
         {
             pass.Add(new ScaledAddStep(target, target, target, count) { Label = "W += (α − 1)·W", Alpha = update.Alpha - 1.0 });
@@ -107,28 +147,28 @@ internal sealed class DenseRules : UpdateRules
     }
 
     /// <summary>All three are matrices: the shorter of Left·Core and Core·Right first.</summary>
-    private (Operand A, Operand B, long Inner, string Product) ShorterPair(PassBuilder pass)
+    private (MatrixView A, MatrixView B, string Product) ShorterPair(PassBuilder pass)
     {
         long n = pass.Problem.OutFeatures, k = pass.Problem.InFeatures, r = operators[1].Rows, s = operators[1].Columns;
-        Operand core = Load(pass, 1);
+        MatrixView core = Load(pass, 1);
         if ((double)n * s <= (double)r * k)
         {
-            Operand t = pass.Scratch("T", pass.Problem.DType, n * s);
-            pass.Add(new MatrixProductStep(Load(pass, 0), core, t, n, s, r) { Label = "T = Left·Core" });
-            return (t, Load(pass, 2), s, "T·Right");
+            var t = new MatrixView(pass.Scratch("T", pass.Problem.DType, n * s), n, s);
+            pass.Add(t.Product("T = Left·Core", Load(pass, 0), core));
+            return (t, Load(pass, 2), "T·Right");
         }
 
-        Operand u = pass.Scratch("T", pass.Problem.DType, r * k);
-        pass.Add(new MatrixProductStep(core, Load(pass, 2), u, r, k, s) { Label = "T = Core·Right" });
-        return (Load(pass, 0), u, r, "Left·T");
+        var u = new MatrixView(pass.Scratch("T", pass.Problem.DType, r * k), r, k);
+        pass.Add(u.Product("T = Core·Right", core, Load(pass, 2)));
+        return (Load(pass, 0), u, "Left·T");
     }
 
     /// <summary>X after the operators right of number <paramref name="i"/>.</summary>
-    private Operand FromInput(PassBuilder pass, int i)
+    private MatrixView FromInput(PassBuilder pass, int i)
     {
         if (i == operators.Length - 1)
         {
-            return pass.Input;
+            return new MatrixView(pass.Input, pass.Problem.Tokens, pass.Problem.InFeatures);
         }
 
         if (!IsMatrix(operators[i + 1]))
@@ -136,28 +176,25 @@ internal sealed class DenseRules : UpdateRules
             return FromInput(pass, i + 1);
         }
 
+        UpdateOperator next = operators[i + 1];
         if (pass.Known(FromInputNames[i]) is { } known)
         {
-            return known;
+            return new MatrixView(known, pass.Problem.Tokens, next.Rows);
         }
 
-        UpdateOperator next = operators[i + 1];
-        Operand source = FromInput(pass, i + 1), matrix = Load(pass, i + 1);
+        MatrixView source = FromInput(pass, i + 1), matrix = Load(pass, i + 1);
         bool keep = pass.Problem is { KeepContractions: true, NeedParameterGradients: true };
-        Operand result = pass.ScratchOrKept(FromInputNames[i], pass.Problem.DType, pass.Problem.Tokens * next.Rows, keep);
-        pass.Add(new MatrixProductStep(source, matrix, result, pass.Problem.Tokens, next.Rows, next.Columns)
-        {
-            Label = $"{FromInputNames[i]} = {FromInputName(i + 1)}·{Names[i + 1]}ᵀ", LayoutB = Layout.Transposed,
-        });
+        var result = new MatrixView(pass.ScratchOrKept(FromInputNames[i], pass.Problem.DType, pass.Problem.Tokens * next.Rows, keep), pass.Problem.Tokens, next.Rows);
+        pass.Add(result.Product($"{FromInputNames[i]} = {FromInputName(i + 1)}·{Names[i + 1]}ᵀ", source, matrix.T));
         return result;
     }
 
     /// <summary>dY after the operators left of number <paramref name="i"/>.</summary>
-    private Operand FromOutput(PassBuilder pass, int i)
+    private MatrixView FromOutput(PassBuilder pass, int i)
     {
         if (i == 0)
         {
-            return pass.OutputGradient;
+            return new MatrixView(pass.OutputGradient, pass.Problem.Tokens, pass.Problem.OutFeatures);
         }
 
         if (!IsMatrix(operators[i - 1]))
@@ -165,18 +202,15 @@ internal sealed class DenseRules : UpdateRules
             return FromOutput(pass, i - 1);
         }
 
+        UpdateOperator previous = operators[i - 1];
         if (pass.Known(FromOutputNames[i]) is { } known)
         {
-            return known;
+            return new MatrixView(known, pass.Problem.Tokens, previous.Columns);
         }
 
-        UpdateOperator previous = operators[i - 1];
-        Operand source = FromOutput(pass, i - 1), matrix = Load(pass, i - 1);
-        Operand result = pass.Scratch(FromOutputNames[i], pass.Problem.DType, pass.Problem.Tokens * previous.Columns);
-        pass.Add(new MatrixProductStep(source, matrix, result, pass.Problem.Tokens, previous.Columns, previous.Rows)
-        {
-            Label = $"{FromOutputNames[i]} = {FromOutputName(i - 1)}·{Names[i - 1]}",
-        });
+        MatrixView source = FromOutput(pass, i - 1), matrix = Load(pass, i - 1);
+        var result = new MatrixView(pass.Scratch(FromOutputNames[i], pass.Problem.DType, pass.Problem.Tokens * previous.Columns), pass.Problem.Tokens, previous.Columns);
+        pass.Add(result.Product($"{FromOutputNames[i]} = {FromOutputName(i - 1)}·{Names[i - 1]}", source, matrix));
         return result;
     }
 
@@ -186,34 +220,5 @@ internal sealed class DenseRules : UpdateRules
     private string FromOutputName(int i) =>
         i == 0 || IsMatrix(operators[i - 1]) ? FromOutputNames[i] : FromOutputName(i - 1);
 
-    private Operand Raw(PassBuilder pass, TrainedOperator trained) =>
-        pass.Parameter(trained.Trained, update.Trained[trained.Trained].Name, trained.Rows * trained.Columns);
-
-    /// <summary>The operator's matrix in the activations' dtype: filled, converted, or the trained values themselves.</summary>
-    private Operand Load(PassBuilder pass, int i)
-    {
-        if (pass.Known(Names[i]) is { } known)
-        {
-            return known;
-        }
-
-        long count = operators[i].Rows * operators[i].Columns;
-        if (operators[i] is TrainedOperator trained)
-        {
-            Operand raw = Raw(pass, trained);
-            if (raw.DType == pass.Problem.DType)
-            {
-                return raw;
-            }
-
-            Operand converted = pass.Scratch(Names[i], pass.Problem.DType, count);
-            pass.Add(new ConvertStep(raw, converted, count) { Label = $"{Names[i]} = {update.Trained[trained.Trained].Name} in {pass.Problem.DType.Label()}" });
-            return converted;
-        }
-
-        var random = (RandomOperator)operators[i];
-        Operand filled = pass.Scratch(Names[i], pass.Problem.DType, count);
-        pass.Add(new FillRandomStep(filled, new CoreSource(random.Source, random.Stream, random.Rows, random.Columns)) { Label = $"{Names[i]} = random stream {random.Stream}" });
-        return filled;
-    }
+    private MatrixView Load(PassBuilder pass, int i) => matrices.Load(pass, operators[i], Names[i]);
 }

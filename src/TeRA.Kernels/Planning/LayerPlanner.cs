@@ -17,7 +17,7 @@ internal static class LayerPlanner
             return Empty(problem, traits);
         }
 
-        if (problem.Update is null)
+        if (problem.Updates.IsEmpty)
         {
             return Candidate(problem, traits, ExecutionPath.Plain) with { Reasons = ["there is no update: the frozen layer alone"] };
         }
@@ -29,9 +29,9 @@ internal static class LayerPlanner
     public static LayerPass Build(LayerProblem problem, DeviceTraits traits, bool withBase)
     {
         var pass = new PassBuilder(problem with { NeedInputGradient = false, NeedParameterGradients = false }, traits, new KeptLayout(), mayKeep: false);
-        if (problem.Update is { } update)
+        if (!problem.Updates.IsEmpty)
         {
-            UpdateRules.Of(update).BuildWeight(pass, withBase ? pass.Weight : null, pass.Target);
+            BuildWeight(pass, withBase ? pass.Weight : null, pass.Target);
         }
         else if (withBase)
         {
@@ -73,7 +73,7 @@ internal static class LayerPlanner
     }
 
     private static LayerPlan Empty(LayerProblem problem, DeviceTraits traits) =>
-        new(problem, problem.Update is null ? ExecutionPath.Plain : ExecutionPath.Merged, LayerPass.Empty, LayerPass.Empty, [], 0, traits)
+        new(problem, problem.Updates.IsEmpty ? ExecutionPath.Plain : ExecutionPath.Merged, LayerPass.Empty, LayerPass.Empty, [], 0, traits)
         {
             Reasons = ["there are no tokens: nothing runs, and no gradient changes"],
         };
@@ -86,7 +86,7 @@ internal static class LayerPlanner
         {
             bool keep = problem.WeightPolicy == WeightPolicy.Keep && problem.NeedBackward;
             weight = pass.ScratchOrKept("W", problem.DType, problem.OutFeatures * problem.InFeatures, keep);
-            UpdateRules.Of(problem.Update!).BuildWeight(pass, pass.Weight, weight);
+            BuildWeight(pass, pass.Weight, weight);
         }
 
         pass.Add(new MatrixProductStep(pass.Input, weight, pass.Output, problem.Tokens, problem.OutFeatures, problem.InFeatures)
@@ -95,7 +95,7 @@ internal static class LayerPlanner
         });
         if (path == ExecutionPath.Factored)
         {
-            UpdateRules.Of(problem.Update!).AddToOutput(pass);
+            ForEach(pass, rules => rules.AddToOutput(pass));
         }
 
         return pass.Build();
@@ -104,30 +104,29 @@ internal static class LayerPlanner
     private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
     {
         var pass = new PassBuilder(problem, traits, kept, mayKeep: false);
-        UpdateRules? rules = problem.Update is { } update ? UpdateRules.Of(update) : null;
         if (problem.NeedInputGradient)
         {
-            Operand weight = path == ExecutionPath.Merged ? MergedWeight(pass, rules!) : pass.Weight;
+            Operand weight = path == ExecutionPath.Merged ? MergedWeight(pass) : pass.Weight;
             pass.Add(new MatrixProductStep(pass.OutputGradient, weight, pass.InputGradient, problem.Tokens, problem.InFeatures, problem.OutFeatures)
             {
                 Label = $"dX = dY·{WeightName(path)}",
             });
             if (path == ExecutionPath.Factored)
             {
-                rules!.AddToInputGradient(pass);
+                ForEach(pass, rules => rules.AddToInputGradient(pass));
             }
         }
 
         if (problem.NeedParameterGradients)
         {
-            rules?.AddParameterGradients(pass);
+            ForEach(pass, rules => rules.AddParameterGradients(pass));
             AddBiasGradient(pass);
         }
 
         return pass.Build();
     }
 
-    private static Operand MergedWeight(PassBuilder pass, UpdateRules rules)
+    private static Operand MergedWeight(PassBuilder pass)
     {
         if (pass.Known("W") is { } kept)
         {
@@ -135,8 +134,32 @@ internal static class LayerPlanner
         }
 
         Operand weight = pass.Scratch("W", pass.Problem.DType, pass.Problem.OutFeatures * pass.Problem.InFeatures);
-        rules.BuildWeight(pass, pass.Weight, weight);
+        BuildWeight(pass, pass.Weight, weight);
         return weight;
+    }
+
+    /// <summary>target = base + Σ α·ΔW over the updates, each added to what those before it left.</summary>
+    private static void BuildWeight(PassBuilder pass, Operand? baseWeight, Operand target)
+    {
+        Operand? sum = baseWeight;
+        ForEach(pass, rules =>
+        {
+            rules.BuildWeight(pass, sum, target);
+            sum = target;
+        });
+    }
+
+    private static void ForEach(PassBuilder pass, Action<UpdateRules> add)
+    {
+        var scope = new UpdateScope(0, 0, 0);
+        foreach (WeightUpdate update in pass.Problem.Updates)
+        {
+            pass.Scope = scope;
+            add(UpdateRules.Of(update));
+            scope = new UpdateScope(scope.Number + 1, scope.FirstParameter + update.Trained.Length, scope.FirstStored + update.Stored.Length);
+        }
+
+        pass.Scope = default;
     }
 
     private static string WeightName(ExecutionPath path) => path == ExecutionPath.Merged ? "W" : "W0";
@@ -170,7 +193,7 @@ internal static class LayerPlanner
         }
     }
 
-    private static int BiasIndex(LayerProblem problem) => problem.Update?.Trained.Length ?? 0;
+    private static int BiasIndex(LayerProblem problem) => problem.Updates.Sum(update => update.Trained.Length);
 
     private static void Check(LayerProblem problem)
     {
@@ -180,14 +203,14 @@ internal static class LayerPlanner
                 $"Expected tokens ≥ 0 and features ≥ 1, found {problem.Tokens} tokens, {problem.OutFeatures} out and {problem.InFeatures} in.", nameof(problem));
         }
 
-        if (problem.Update is { } update && (update.OutFeatures != problem.OutFeatures || update.InFeatures != problem.InFeatures))
+        if (problem.Updates.FirstOrDefault(update => update.OutFeatures != problem.OutFeatures || update.InFeatures != problem.InFeatures) is { } update)
         {
             throw new ArgumentException(
                 $"The update '{update.Method}' is {update.OutFeatures}×{update.InFeatures}, the layer is {problem.OutFeatures}×{problem.InFeatures}. Describe the update with the layer's sizes (out × in).",
                 nameof(problem));
         }
 
-        if (problem.Path == ExecutionPath.Plain && problem.Update is not null)
+        if (problem.Path == ExecutionPath.Plain && !problem.Updates.IsEmpty)
         {
             throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", nameof(problem));
         }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace TeRA.Kernels;
 
 /// <summary>One layer and one number of tokens, as the planner sees them: sizes and wishes, no memory and no device.</summary>
@@ -7,8 +9,15 @@ namespace TeRA.Kernels;
 /// <param name="DType">Of X, Y, W0, b and the activation gradients.</param>
 public sealed record LayerProblem(long Tokens, long OutFeatures, long InFeatures, DType DType)
 {
-    /// <summary>ΔW; null for a plain frozen layer.</summary>
-    public WeightUpdate? Update { get; init; }
+    /// <summary>The updates, which add up; none for a plain frozen layer.</summary>
+    public ImmutableArray<WeightUpdate> Updates { get; init; } = [];
+
+    /// <summary>The first of the updates, in most layers the only one; null for a plain frozen layer.</summary>
+    public WeightUpdate? Update
+    {
+        get => Updates.IsEmpty ? null : Updates[0];
+        init => Updates = value is null ? [] : [value];
+    }
 
     /// <summary>There is a bias.</summary>
     public bool HasBias { get; init; }

@@ -39,16 +39,25 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
     /// <summary>b, N, as the caller gave it.</summary>
     public Operand Bias => Bind("b", Problem.DType, Problem.OutFeatures, BufferRole.Bias);
 
-    /// <summary>A trained tensor; the trained bias comes after those of the update.</summary>
+    /// <summary>
+    /// Which of the layer's updates the steps belong to: with more than one, each has scratch of its own, and its tensors come after those of the updates
+    /// before it.
+    /// </summary>
+    public UpdateScope Scope { get; set; }
+
+    /// <summary>A trained tensor of the scope's update, or, in no scope, the trained bias, which comes after those of all updates.</summary>
     public Operand Parameter(int index, string name, long count) =>
-        Bind(name, Problem.ParameterDType, count, BufferRole.Parameter, index);
+        Bind(name, Problem.ParameterDType, count, BufferRole.Parameter, Scope.FirstParameter + index);
 
     /// <summary>The gradient of a trained tensor.</summary>
     public Operand ParameterGradient(int index, string name, long count) =>
-        Bind("grad " + name, Problem.ParameterDType, count, BufferRole.ParameterGradient, index);
+        Bind("grad " + name, Problem.ParameterDType, count, BufferRole.ParameterGradient, Scope.FirstParameter + index);
+
+    /// <summary>A frozen tensor that the layer was given for the scope's update.</summary>
+    public Operand Stored(int index, StoredTensor tensor) => Bind(tensor.Name, tensor.DType, tensor.Count, BufferRole.Stored, Scope.FirstStored + index);
 
     /// <summary>Scratch of this pass. The same name is the same buffer.</summary>
-    public Operand Scratch(string name, DType dtype, long count) => Bind(name, dtype, count, BufferRole.Scratch);
+    public Operand Scratch(string name, DType dtype, long count) => Bind(Scope.Prefix + name, dtype, count, BufferRole.Scratch);
 
     /// <summary>In a forward pass, a buffer that backward finds again when <paramref name="keep"/>; otherwise scratch.</summary>
     public Operand ScratchOrKept(string name, DType dtype, long count, bool keep)
@@ -58,19 +67,21 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
             return Scratch(name, dtype, count);
         }
 
-        PlanBuffer entry = kept.Find(name) ?? kept.Add(name, dtype, count);
-        return Bind(name, dtype, count, BufferRole.Kept, 0, entry.Offset);
+        string scoped = Scope.Prefix + name;
+        PlanBuffer entry = kept.Find(scoped) ?? kept.Add(scoped, dtype, count);
+        return Bind(scoped, dtype, count, BufferRole.Kept, 0, entry.Offset);
     }
 
     /// <summary>What this pass computed, or the forward pass kept, under this name; null when it must be computed.</summary>
     public Operand? Known(string name)
     {
-        if (buffers.Find(buffer => buffer.Name == name && (buffer.Role is BufferRole.Scratch or BufferRole.Kept)) is { } buffer)
+        string scoped = Scope.Prefix + name;
+        if (buffers.Find(buffer => buffer.Name == scoped && (buffer.Role is BufferRole.Scratch or BufferRole.Kept)) is { } buffer)
         {
             return new Operand(buffer.Slot, buffer.DType);
         }
 
-        return kept.Find(name) is { } entry ? Bind(name, entry.DType, entry.Count, BufferRole.Kept, 0, entry.Offset) : null;
+        return kept.Find(scoped) is { } entry ? Bind(scoped, entry.DType, entry.Count, BufferRole.Kept, 0, entry.Offset) : null;
     }
 
     /// <summary>Appends a step.</summary>

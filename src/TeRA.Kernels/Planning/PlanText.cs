@@ -18,9 +18,9 @@ internal static class PlanText
             text.Append("  ").AppendLine(reason);
         }
 
-        if (plan.Problem.Update is { } update)
+        foreach (WeightUpdate update in plan.Problem.Updates)
         {
-            text.AppendLine(CultureInfo.InvariantCulture, $"  trained numbers {update.TrainedCount}, rank of ΔW at most {update.RankBound}, α {update.Alpha:g6}, frozen factors {Size(update.FactorBytes(plan.Problem.DType))} (regenerated, never stored)");
+            text.AppendLine(CultureInfo.InvariantCulture, $"  trained numbers {update.TrainedCount}, rank of ΔW at most {update.RankBound}, α {update.Alpha:g6}, frozen factors {Size(update.FactorBytes(plan.Problem.DType))} (regenerated, never stored){Given(update)}");
         }
 
         Append(text, "forward", plan.Forward, plan.ForwardSeconds, plan.ForwardLaunches, plan.ForwardKernels, plan.Traits);
@@ -51,8 +51,11 @@ internal static class PlanText
         _ => Number(bytes) + " B",
     };
 
+    private static string Given(WeightUpdate update) => update.Stored.IsEmpty
+        ? "" : $", given {string.Join(", ", update.Stored.Select(tensor => tensor.Name))} ({Size(update.Stored.Sum(tensor => (double)tensor.Count * tensor.DType.Size()))}, shared)";
+
     private static string Headline(LayerProblem problem, LayerPlan plan) =>
-        $"{problem.Update?.Method ?? "frozen"} {problem.OutFeatures}×{problem.InFeatures}, {problem.Tokens} tokens, {problem.DType.Label()}, "
+        $"{(problem.Updates.IsEmpty ? "frozen" : string.Join(" + ", problem.Updates.Select(update => update.Method)))} {problem.OutFeatures}×{problem.InFeatures}, {problem.Tokens} tokens, {problem.DType.Label()}, "
         + (plan.Traits.Kind == DeviceKind.Cuda ? $"cuda sm_{plan.Traits.Architecture}" : $"cpu, {plan.Traits.Processors} thread{(plan.Traits.Processors == 1 ? "" : "s")}")
         + $": {plan.Path.ToString().ToLowerInvariant()} path";
 

@@ -18,6 +18,8 @@ internal static class StepSlots
         ScaledAddStep s => Slots(s.A, s.B, s.Output),
         ColumnSumStep s => Slots(s.Input, s.Output),
         FillRandomStep s => Slots(s.Output),
+        ScaledCopiesStep s => Slots(s.Input, s.Output, s.RowScale, s.ColumnScale),
+        ScaledCopiesGradientStep s => Slots(s.Gradient, s.Input, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
         _ => throw new NotSupportedException($"{step.GetType().Name} is no step of a layer's plan."),
     };
 

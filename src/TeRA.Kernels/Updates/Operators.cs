@@ -24,6 +24,38 @@ public sealed record RandomOperator(long Rows, long Columns, RandomSource Source
 /// <param name="Trained">Index into <see cref="WeightUpdate.Trained"/>.</param>
 public sealed record TrainedOperator(long Rows, long Columns, int Trained) : UpdateOperator(Rows, Columns);
 
+/// <summary>The top left part of a frozen matrix that the layer is given, read in place.</summary>
+/// <param name="Rows">Rows, at most those of the stored matrix.</param>
+/// <param name="Columns">Columns, at most those of the stored matrix.</param>
+/// <param name="Stored">Index into <see cref="WeightUpdate.Stored"/>.</param>
+public sealed record StoredOperator(long Rows, long Columns, int Stored) : UpdateOperator(Rows, Columns);
+
+/// <summary>How the rows of n scaled copies of a matrix of r rows are numbered.</summary>
+public enum CopyOrder
+{
+    /// <summary>Row ρ of copy b is number b·r + ρ.</summary>
+    CopyByCopy,
+
+    /// <summary>Row ρ of copy b is number ρ·n + b.</summary>
+    RowByRow,
+}
+
+/// <summary>
+/// n copies of a frozen matrix M (r×K) below each other, the rows and columns of each scaled by trained numbers of its own: row (ρ, b), column k is
+/// λ[ρ, b]·M[ρ, k]·γ[b, k] with λ r×n and γ n×K. One copy is diag(λ)·M·diag(γ).
+/// </summary>
+/// <param name="Matrix">M: a <see cref="RandomOperator"/> or a <see cref="StoredOperator"/>.</param>
+/// <param name="Copies">n.</param>
+/// <param name="Order">The numbering of the rows.</param>
+/// <param name="RowScale">Index of λ in <see cref="WeightUpdate.Trained"/>.</param>
+/// <param name="ColumnScale">Index of γ in <see cref="WeightUpdate.Trained"/>.</param>
+public sealed record ScaledOperator(UpdateOperator Matrix, long Copies, CopyOrder Order, int RowScale, int ColumnScale)
+    : UpdateOperator(checked(Matrix.Rows * Copies), Matrix.Columns);
+
+/// <summary>The transpose of another operator, which lies in memory as that one does.</summary>
+/// <param name="Inner">The other.</param>
+public sealed record TransposedOperator(UpdateOperator Inner) : UpdateOperator(Inner.Columns, Inner.Rows);
+
 /// <summary>One frozen-random factor of a Kronecker product.</summary>
 /// <param name="Features">Its rows: the length of the feature mode (J or I).</param>
 /// <param name="Rank">Its columns: the rank of the mode (R or S).</param>

@@ -26,6 +26,9 @@ public abstract record WeightUpdate
     /// <summary>What is trained, in file order.</summary>
     public abstract ImmutableArray<TrainedTensor> Trained { get; }
 
+    /// <summary>Frozen tensors that each layer is given beside its weight; none for most methods.</summary>
+    public virtual ImmutableArray<StoredTensor> Stored => [];
+
     /// <summary>Upper bound of the rank of ΔW, reached almost surely by continuous distributions.</summary>
     public abstract long RankBound { get; }
 
@@ -41,7 +44,7 @@ public abstract record WeightUpdate
     /// <summary>Trained numbers of one layer.</summary>
     public long TrainedCount => Trained.Sum(tensor => tensor.Count);
 
-    /// <summary>Numbers of all frozen-random factors; none is ever stored.</summary>
+    /// <summary>Numbers of all frozen-random factors, which are never stored; <see cref="Stored"/> tensors are not counted.</summary>
     public long FactorCount => Numbers(Left) + Numbers(Core) + Numbers(Right);
 
     /// <summary>Bytes that the frozen-random factors would take if they were stored.</summary>
@@ -50,7 +53,17 @@ public abstract record WeightUpdate
     private static long Numbers(UpdateOperator operation) => operation switch
     {
         RandomOperator random => checked(random.Rows * random.Columns),
+        ScaledOperator scaled => Numbers(scaled.Matrix),
+        TransposedOperator transposed => Numbers(transposed.Inner),
         KroneckerOperator kronecker => kronecker.Factors.Sum(factor => checked(factor.Features * factor.Rank)),
         _ => 0,
     };
+
+    private protected static void CheckFinite(double value, string name)
+    {
+        if (!double.IsFinite(value))
+        {
+            throw new ArgumentException($"Expected a finite number, found {value}.", name);
+        }
+    }
 }

@@ -13,7 +13,7 @@ internal static class DenseReference
         Func<double, double> of = Transformation(magnitude);
         double[] x = Array.ConvertAll(data.X, v => of(v)), dy = Array.ConvertAll(data.OutputGradient, v => of(v));
         double[] weight = Array.ConvertAll(data.Weight, v => of(v));
-        UpdateMatrices<double>? matrices = data.Update is { } update ? new(update, data.Trained, of) : null;
+        UpdateMatrices<double>? matrices = data.Update is { } update ? new(update, data.Trained, data.Stored, of) : null;
         double[] delta = matrices?.Delta() ?? new double[n * k];
         double[] merged = [.. weight.Zip(delta, (w, change) => w + change)];
         double[] y = Dense.Multiply(x, Dense.Transpose(merged, n, k), b, n, k);

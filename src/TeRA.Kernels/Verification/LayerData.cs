@@ -33,6 +33,9 @@ internal sealed record LayerData
     /// <summary>The trained tensors, in the update's order.</summary>
     public required double[][] Trained { get; init; }
 
+    /// <summary>The frozen tensors that the update is given, in its order.</summary>
+    public double[][] Stored { get; init; } = [];
+
     /// <summary>Normal activations and weights of the usual sizes; trained numbers random and never near zero, so that every term counts.</summary>
     public static LayerData Normal(WeightUpdate update, long tokens, DType dtype, bool bias, ulong seed = 1)
     {
@@ -49,6 +52,7 @@ internal sealed record LayerData
             X = SeededValues.Normal(tokens * k, seed + 2, dtype),
             OutputGradient = SeededValues.Normal(tokens * n, seed + 3, dtype),
             Trained = [.. update.Trained.Select((tensor, i) => SeededValues.AwayFromZero(tensor.Count, seed + 10 + (ulong)i, dtype.ParameterDType()))],
+            Stored = [.. update.Stored.Select((tensor, i) => SeededValues.Normal(tensor.Count, seed + 40 + (ulong)i, tensor.DType))],
         };
     }
 

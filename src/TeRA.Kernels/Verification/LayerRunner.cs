@@ -24,7 +24,9 @@ internal static class LayerRunner
         using Tensor? bias = data.Bias is { } values ? Upload(source("bias", dtype, [n]), values) : null;
         using Tensor x = Upload(source("x", dtype, [b, k]), data.X), dy = Upload(source("dy", dtype, [b, n]), data.OutputGradient);
         using Tensor y = source("y", dtype, [b, n]), dx = source("dx", dtype, [b, k]);
-        using var layer = new AdaptedLinear(device, weight, bias, data.Update, options);
+        Tensor[] stored = [.. data.Stored.Select((values, i) => Upload(source(data.Update!.Stored[i].Name, data.Update.Stored[i].DType, data.Update.Stored[i].Shape.AsSpan()), values))];
+        using var frozen = new Owned(stored);
+        using var layer = new AdaptedLinear(device, weight, bias, data.Update, options, new GivenTensors { Stored = stored });
         using var context = new LayerContext();
         Load(layer, data);
         layer.ZeroGradients();
@@ -78,5 +80,10 @@ internal static class LayerRunner
             destination.Device.Synchronize();
             return Download(destination);
         }
+    }
+
+    private sealed class Owned(Tensor[] tensors) : IDisposable
+    {
+        public void Dispose() => Array.ForEach(tensors, tensor => tensor.Dispose());
     }
 }

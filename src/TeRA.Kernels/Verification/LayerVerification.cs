@@ -43,7 +43,7 @@ internal static class LayerVerification
                 yield return integers;
             }
 
-            WeightUpdate other = OtherMethod(shape, i);
+            WeightUpdate other = OtherMethod(shape, dtype, i);
             yield return new($"B {shape.Tokens}, {other.OutFeatures} x {other.InFeatures}", other, shape.Tokens, dtype, Bias: !even, Exact: false);
         }
     }
@@ -82,14 +82,30 @@ internal static class LayerVerification
         return exact ? new($"{shape}, integers", update, shape.Tokens, dtype, Bias: true, Exact: true) : null;
     }
 
-    private static WeightUpdate OtherMethod(LayerShape shape, int index)
+    private static WeightUpdate OtherMethod(LayerShape shape, DType dtype, int index)
     {
         (long n, long k) = (shape.OutFeatures, shape.InFeatures);
-        return (index % 3) switch
+        return (index % 9) switch
         {
             0 => new LowRankUpdate(n, k, 1 + (index % 9)),
-            1 => new SharedCoreUpdate(n, k, 1 + (index % 7), seed: 7),
-            _ => new FullUpdate(n, k),
+            1 => new LotrUpdate(n, k, 1 + (index % 7), seed: 7),
+            2 => new FullUpdate(n, k),
+            3 => new VeraUpdate(n, k, 1 + (index % 8), FrozenBases.Generated(8, Distribution.Uniform)),
+            4 => new RandLoraUpdate(n, k, Portion(n, k, 3), RandLoraPairing.Paper, FrozenBases.Generated(9)),
+            5 => new LotrUpdate(n, k, 1 + (index % 6), LotrSides.Trained, seed: 10),
+            6 => new RandLoraUpdate(n, k, Portion(n, k, 2), RandLoraPairing.Peft, Given(n, k, Portion(n, k, 2), dtype)),
+            7 => new VeraUpdate(n, k, 5, FrozenBases.Given(dtype.ParameterDType(), [5, k + 3], [n + 2, 5])),
+            _ => new RandLoraUpdate(n, k, Portion(n, k, 4), RandLoraPairing.Peft, FrozenBases.Generated(11, RandLoraUpdate.Sparse)),
         };
+    }
+
+    // A rank that makes about this many bases, the last of which is not always full.
+    private static long Portion(long n, long k, long bases) => Math.Max(1, (Math.Min(n, k) / bases) + 1);
+
+    // Shared bases as files have them: for a larger layer, so that this one reads a part of each.
+    private static FrozenBases Given(long n, long k, long rank, DType dtype)
+    {
+        long shorter = Math.Min(n, k);
+        return FrozenBases.Given(dtype, [rank, 1, shorter + 2], [Math.Max(n, k) + 1, ((shorter - 1) / rank) + 2, rank]);
     }
 }

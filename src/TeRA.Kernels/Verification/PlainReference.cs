@@ -14,7 +14,7 @@ internal static class PlainReference
     {
         (long b, long n, long k) = (data.Tokens, data.OutFeatures, data.InFeatures);
         float[] x = Convert(data.X), dy = Convert(data.OutputGradient), weight = Convert(data.Weight);
-        UpdateMatrices<float>? matrices = data.Update is { } update ? new(update, data.Trained, static value => (float)value) : null;
+        UpdateMatrices<float>? matrices = data.Update is { } update ? new(update, data.Trained, data.Stored, static value => (float)value) : null;
         float[] delta = matrices?.Delta(matrix => Round(matrix, data.DType)) ?? new float[n * k];
         float[] merged = Round([.. weight.Zip(delta, (w, change) => w + change)], data.DType);
         (float[] y, float[] dx) = factored && matrices is not null

@@ -182,7 +182,7 @@ internal sealed class LayerPlannerTests
     [
         new TeraUpdate([2, 3], [4, 2], [5], [3]),
         new LowRankUpdate(6, 5, 3),
-        new SharedCoreUpdate(6, 5, 3),
+        new LotrUpdate(6, 5, 3),
         new FullUpdate(6, 5),
     ];
 

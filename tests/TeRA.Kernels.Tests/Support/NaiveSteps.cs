@@ -25,6 +25,8 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             case ScaledAddStep s: ScaledAdd(s); break;
             case ColumnSumStep s: ColumnSum(s); break;
             case FillRandomStep s: FillRandom(s); break;
+            case ScaledCopiesStep s: ScaledCopies(s); break;
+            case ScaledCopiesGradientStep s: ScaledCopiesGradient(s); break;
             case ActivationStep s: Activation(s); break;
             case ActivationGradientStep s: ActivationGradient(s); break;
             case MeanSquaredErrorStep s: MeanSquaredError(s); break;
@@ -266,6 +268,54 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         ActivationKind.Relu => double.IsNaN(x) ? x : x > 0 ? 1 : 0,
         _ => NormalDistribution.Cumulative(x) + (x * NormalDistribution.Density(x)),
     };
+
+    // Only the elements that the formula reads exist for sure: the last row may end before its stride does.
+    private static long Extent(long rows, long columns, long stride) => rows == 0 || columns == 0 ? 0 : ((rows - 1) * stride) + columns;
+
+    private static long Number(CopyOrder order, long rows, long copies, long row, long copy) => order == CopyOrder.CopyByCopy ? (copy * rows) + row : (row * copies) + copy;
+
+    private void ScaledCopies(ScaledCopiesStep s)
+    {
+        double[] input = Read(s.Input, Extent(s.Rows, s.Columns, s.Stride));
+        double[] lambda = Ones(s.RowScale, s.Rows * s.Copies), gamma = Ones(s.ColumnScale, s.Copies * s.Columns);
+        var output = new double[s.Copies * s.Rows * s.Columns];
+        for (long b = 0; b < s.Copies; b++)
+        {
+            for (long row = 0; row < s.Rows; row++)
+            {
+                long j = Number(s.Order, s.Rows, s.Copies, row, b);
+                for (long k = 0; k < s.Columns; k++)
+                {
+                    output[(j * s.Columns) + k] = lambda[(row * s.Copies) + b] * input[(row * s.Stride) + k] * gamma[(b * s.Columns) + k];
+                }
+            }
+        }
+
+        memory.Write(s.Output, output);
+    }
+
+    private void ScaledCopiesGradient(ScaledCopiesGradientStep s)
+    {
+        double[] gradient = Read(s.Gradient, s.Copies * s.Rows * s.Columns), input = Read(s.Input, Extent(s.Rows, s.Columns, s.Stride));
+        double[] lambda = Read(s.RowScale, s.Rows * s.Copies), gamma = Read(s.ColumnScale, s.Copies * s.Columns);
+        double[] rowGradient = Read(s.RowGradient, s.Rows * s.Copies), columnGradient = Read(s.ColumnGradient, s.Copies * s.Columns);
+        for (long b = 0; b < s.Copies; b++)
+        {
+            for (long row = 0; row < s.Rows; row++)
+            {
+                long j = Number(s.Order, s.Rows, s.Copies, row, b);
+                for (long k = 0; k < s.Columns; k++)
+                {
+                    double term = gradient[(j * s.Columns) + k] * input[(row * s.Stride) + k];
+                    rowGradient[(row * s.Copies) + b] += term * gamma[(b * s.Columns) + k];
+                    columnGradient[(b * s.Columns) + k] += term * lambda[(row * s.Copies) + b];
+                }
+            }
+        }
+
+        memory.Write(s.RowGradient, rowGradient);
+        memory.Write(s.ColumnGradient, columnGradient);
+    }
 
     private void MeanSquaredError(MeanSquaredErrorStep s)
     {

@@ -26,7 +26,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. Vectors(), .. Elementwise(), .. Fills(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -283,6 +283,67 @@ internal static class StepCases
         return new BoundStep(
             new ColumnSumStep(run.Input("input", dtype, SeededValues.Normal(rows * columns, 54, dtype)), output, rows, columns) { Label = "test" },
             [output], StepAccuracy.Sum);
+    }
+
+    private static IEnumerable<StepCase> ScaledCopies()
+    {
+        (long Copies, long Rows, long Columns, long Margin)[] shapes =
+        [
+            (1, 1, 1, 0), (1, 3, 5, 2), (2, 0, 3, 1), (2, 3, 0, 1), (3, 4, 7, 0), (5, 1, 33, 3), (1, 7, 256, 8), (2, 16, 64, 64), (3, 9, 1030, 5), (17, 8, 31, 1), (1, 700, 40, 0),
+            (2, 300, 65, 7),
+        ];
+        int index = 0;
+        foreach ((long Copies, long Rows, long Columns, long Margin) shape in shapes)
+        {
+            foreach (CopyOrder order in Enum.GetValues<CopyOrder>())
+            {
+                foreach (DType dtype in AllDTypes)
+                {
+                    int options = index++ % 4;
+                    string name = $"{shape.Copies}x{shape.Rows}x{shape.Columns} +{shape.Margin} {order}";
+                    yield return new StepCase($"scaled copies {name} options {options}", dtype, run => ScaledCopies(run, dtype, shape, order, options));
+                    yield return new StepCase($"scaled copies' gradients {name} normal", dtype, run => ScaledCopiesGradient(run, dtype, shape, order, integers: false));
+                    yield return new StepCase($"scaled copies' gradients {name} integers", dtype, run => ScaledCopiesGradient(run, dtype, shape, order, integers: true));
+                }
+            }
+        }
+    }
+
+    private static BoundStep ScaledCopies(StepRunner run, DType dtype, (long Copies, long Rows, long Columns, long Margin) shape, CopyOrder order, int options)
+    {
+        (long copies, long rows, long columns, long margin) = shape;
+        DType parameter = dtype.ParameterDType(), result = options == 3 ? parameter : dtype;
+        Operand output = run.Output("output", result, copies * rows * columns);
+        var step = new ScaledCopiesStep(run.Input("input", dtype, SeededValues.Normal(rows * (columns + margin), 60, dtype)), output, rows, columns)
+        {
+            Label = "test",
+            Stride = columns + margin,
+            Copies = copies,
+            Order = order,
+            RowScale = (options & 1) == 0 ? run.Input("rows", parameter, SeededValues.AwayFromZero(rows * copies, 61, parameter)) : null,
+            ColumnScale = (options & 2) == 0 ? run.Input("columns", parameter, SeededValues.AwayFromZero(copies * columns, 62, parameter)) : null,
+        };
+        return new BoundStep(step, [output], StepAccuracy.Sum);
+    }
+
+    private static BoundStep ScaledCopiesGradient(StepRunner run, DType dtype, (long Copies, long Rows, long Columns, long Margin) shape, CopyOrder order, bool integers)
+    {
+        (long copies, long rows, long columns, long margin) = shape;
+        DType parameter = dtype.ParameterDType();
+        double[] Numbers(long count, ulong seed, DType of) => integers ? SeededValues.NonZeroIntegers(count, seed, 2) : SeededValues.Normal(count, seed, of);
+        Operand rowGradient = run.InOut("row gradient", parameter, Numbers(rows * copies, 63, parameter));
+        Operand columnGradient = run.InOut("column gradient", parameter, Numbers(copies * columns, 64, parameter));
+        var step = new ScaledCopiesGradientStep(
+            run.Input("E", parameter, Numbers(copies * rows * columns, 65, parameter)), run.Input("input", dtype, Numbers(rows * (columns + margin), 66, dtype)),
+            run.Input("rows", parameter, Numbers(rows * copies, 67, parameter)), run.Input("columns", parameter, Numbers(copies * columns, 68, parameter)),
+            rowGradient, columnGradient, rows, columns)
+        {
+            Label = "test",
+            Stride = columns + margin,
+            Copies = copies,
+            Order = order,
+        };
+        return new BoundStep(step, [rowGradient, columnGradient], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
     }
 
     private static IEnumerable<StepCase> Fills()

@@ -60,8 +60,8 @@ internal sealed class WeightUpdateTests
     {
         Assert.That(new FullUpdate(8, 6).TrainedCount, Is.EqualTo(48));
         Assert.That(new FullUpdate(8, 6).FactorCount, Is.Zero);
-        Assert.That(new SharedCoreUpdate(8, 6, 3).TrainedCount, Is.EqualTo(9));
-        Assert.That(new SharedCoreUpdate(8, 6, 3).FactorCount, Is.EqualTo(3 * (8 + 6)));
+        Assert.That(new LotrUpdate(8, 6, 3).TrainedCount, Is.EqualTo(9));
+        Assert.That(new LotrUpdate(8, 6, 3).FactorCount, Is.EqualTo(3 * (8 + 6)));
     }
 
     [TestCase(new long[] { }, new long[] { }, "Expected 1 to 16 modes, found 0.")]
