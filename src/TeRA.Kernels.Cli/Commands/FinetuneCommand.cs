@@ -14,10 +14,10 @@ internal static class FinetuneCommand
     private static readonly Option<string> Device = CommandHost.DeviceOption();
     private static readonly Option<int> Hidden = Number("--hidden", 256, 1, "Width of the two hidden layers.");
     private static readonly Option<int> Seed = Number("--seed", 1, 0, "Of the split, the start, the batches and the frozen-random factors.");
-    private static readonly Option<int> Epochs = Number("--epochs", 60, 1, "Of adaptation, for every method.");
+    private static readonly Option<int> Epochs = Number("--epochs", 120, 1, "Of adaptation, for every method.");
     private static readonly Option<int> PretrainEpochs = Number("--pretrain-epochs", 20, 1, "Of the base network.");
     private static readonly Option<int> Batch = Number("--batch", 64, 1, "Images a step.");
-    private static readonly Option<float> Rate = new("--learning-rate") { Description = "Of TeRA's vectors; AdamW, falling along a cosine.", DefaultValueFactory = _ => 0.05f };
+    private static readonly Option<float> Rate = new("--learning-rate") { Description = "Of TeRA's vectors; AdamW, falling along a cosine.", DefaultValueFactory = _ => 0.02f };
     private static readonly Option<double> Scale = new("--scale") { Description = "TeRA's scale: α = scale/√(R·S·K).", DefaultValueFactory = _ => 1 };
     private static readonly Option<string> Distribution = new("--distribution") { Description = "normal, uniform, rademacher, ternary or ternary:P.", DefaultValueFactory = _ => "normal" };
     private static readonly Option<string[]> Modes = new("--modes") { Description = "SIZE=AxB…: modes of layer sides of that length, for example 256=16x16; proposed otherwise.", DefaultValueFactory = _ => [] };
