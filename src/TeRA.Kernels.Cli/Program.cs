@@ -21,6 +21,8 @@ internal static class Program
         root.Options.Add(CommandHost.JsonOption);
         root.Subcommands.Add(FinetuneCommand.Create());
         root.Subcommands.Add(ApplyCommand.Create());
+        root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(MergeCommand.Create());
         root.Subcommands.Add(CheckCommand.Create());
         root.Subcommands.Add(PlanCommand.Create());
         root.Subcommands.Add(DevicesCommand.Create());

@@ -31,21 +31,6 @@ internal static class HostTensors
         return Round(host, dtype);
     }
 
-    /// <summary>Sets a parameter of either dtype.</summary>
-    public static void Set(Tensor parameter, ReadOnlySpan<float> values)
-    {
-        if (parameter.DType == DType.Float32)
-        {
-            parameter.CopyFrom(values);
-        }
-        else
-        {
-            var doubles = new double[values.Length];
-            System.Numerics.Tensors.TensorPrimitives.ConvertChecked(values, doubles);
-            parameter.CopyFrom<double>(doubles);
-        }
-    }
-
     private static Tensor Round(Tensor host, DType dtype)
     {
         if (host.DType == dtype)

@@ -1,28 +1,22 @@
-using System.Collections.Immutable;
-
 namespace TeRA.Kernels.Cli.Applying;
 
 /// <summary>
 /// One module through the library's own paths: y = x·W0ᵀ + b + α·x·ΔWᵀ, and backward when asked for. Computes in the dtype of x when the
-/// weight has the same one, else in float32 (float64 if one of them is); results have the dtype of x, gradients of vectors float32 (float64 beside float64).
+/// weight has the same one, else in float32 (float64 if one of them is); results have the dtype of x, gradients of trained tensors float32 (float64 beside float64).
 /// </summary>
 internal sealed class ModuleApplication(
-    Device device, SafetensorsFile baseFile, SafetensorsFile input, TeraAdapter adapter, ApplyOptions options)
+    Device device, Checkpoint baseModel, SafetensorsFile input, AdapterBinding binding, ApplyOptions options)
 {
-    private const string TensorPrefix = "base_model.model.";
-
     public ModuleResult Run(string module)
     {
-        SafetensorsEntry weight = baseFile.Entry(module + ".weight");
+        SafetensorsEntry weight = baseModel.Entry(module + ".weight");
         SafetensorsEntry x = input.Entry(module + ".x");
         (long n, long k) = Size(weight);
-        TeraUpdate update = adapter.UpdateFor(module, n, k);
         DType dtype = ComputeDType(weight, x);
-        using Tensor w0 = Load(baseFile, weight.Name, dtype);
-        using Tensor? bias = baseFile.Tensors.ContainsKey(module + ".bias") ? LoadBias(module, n, dtype) : null;
+        using Tensor w0 = Load(baseModel.FileOf(weight.Name), weight.Name, dtype);
+        using Tensor? bias = baseModel.Contains(module + ".bias") ? LoadBias(module, n, dtype) : null;
         using Tensor xs = LoadActivation(x.Name, k, dtype, null);
-        using var layer = new AdaptedLinear(device, w0, bias, update, new AdaptedLinearOptions { Path = options.Path });
-        SetVectors(layer, adapter.Modules[module]);
+        using AdaptedLinear layer = binding.CreateLayer(module, device, w0, bias, new AdaptedLinearOptions { Path = options.Path });
         using Tensor y = device.Allocate(dtype, [.. xs.Shape[..^1], n]);
         using var context = new LayerContext();
         layer.Forward(xs, y, context);
@@ -44,19 +38,22 @@ internal sealed class ModuleApplication(
         layer.ZeroGradients();
         layer.Backward(context, xs, dy, dx);
         results.Add((module + ".dx", ToHost(dx, x)));
-        foreach (Parameter parameter in layer.Parameters)
+        foreach ((Parameter parameter, string name) in layer.Parameters.Zip(Names(binding.Module(module))))
         {
-            results.Add(($"grad:{TensorPrefix}{module}.{parameter.Name}", ToHost(parameter.Gradient, parameter.Gradient.DType)));
+            results.Add(($"grad:{name}", ToHost(parameter.Gradient, parameter.Gradient.DType)));
         }
     }
 
+    /// <summary>The names in the adapter's file of the layer's parameters: the update's tensors, then the bias if it is trained.</summary>
+    private static IEnumerable<string> Names(AdapterModule module) => module.BiasName is { } bias ? module.TensorNames.Append(bias) : module.TensorNames;
+
     private (long N, long K) Size(SafetensorsEntry weight) => weight.Shape.Length == 2
         ? (weight.Shape[0], weight.Shape[1])
-        : throw new FileFormatException(baseFile.Path, "shape-mismatch", $"{weight.Name}: expected a matrix [N, K], found {weight}.");
+        : throw new FileFormatException(baseModel.Path, "shape-mismatch", $"{weight.Name}: expected a matrix [N, K], found {weight}.");
 
     private DType ComputeDType(SafetensorsEntry weight, SafetensorsEntry x)
     {
-        DType w = DTypeOf(baseFile, weight), a = DTypeOf(input, x);
+        DType w = DTypeOf(baseModel.FileOf(weight.Name), weight), a = DTypeOf(input, x);
         DType dtype = w == a ? w : w == DType.Float64 || a == DType.Float64 ? DType.Float64 : DType.Float32;
         return device.Supports(dtype) ? dtype : throw new UsageException($"{weight.Name} and {x.Name} need {dtype.Label()}, which {device.Id} doesn't compute; use --device cpu.");
     }
@@ -72,10 +69,10 @@ internal sealed class ModuleApplication(
 
     private Tensor LoadBias(string module, long n, DType dtype)
     {
-        SafetensorsEntry entry = baseFile.Entry(module + ".bias");
+        SafetensorsEntry entry = baseModel.Entry(module + ".bias");
         return entry.Shape.SequenceEqual([n])
-            ? Load(baseFile, entry.Name, dtype)
-            : throw new FileFormatException(baseFile.Path, "shape-mismatch", $"{entry.Name}: expected [{n}], found {entry}.");
+            ? Load(baseModel.FileOf(entry.Name), entry.Name, dtype)
+            : throw new FileFormatException(baseModel.Path, "shape-mismatch", $"{entry.Name}: expected [{n}], found {entry}.");
     }
 
     /// <summary>An activation whose last dimension is <paramref name="features"/>; the others are those of <paramref name="like"/>, if given.</summary>
@@ -97,12 +94,4 @@ internal sealed class ModuleApplication(
     private Tensor ToHost(Tensor tensor, SafetensorsEntry like) => ToHost(tensor, DTypeOf(input, like));
 
     private static Tensor ToHost(Tensor tensor, DType dtype) => HostTensors.ToHost(tensor, dtype);
-
-    private static void SetVectors(AdaptedLinear layer, TeraVectors vectors)
-    {
-        foreach ((Parameter parameter, ImmutableArray<float> vector) in layer.Parameters.Zip(vectors.All))
-        {
-            HostTensors.Set(parameter.Value, vector.AsSpan());
-        }
-    }
 }

@@ -10,20 +10,20 @@ namespace TeRA.Kernels.Cli.Commands;
 /// <summary><c>tera apply</c>: an adapter on activations, from files to a file.</summary>
 internal static class ApplyCommand
 {
-    private static readonly Option<string> Base = new("--base") { Description = "safetensors with <module>.weight [N,K] and perhaps <module>.bias [N].", Required = true };
-    private static readonly Option<string> Adapter = new("--adapter") { Description = "Adapter folder: adapter_config.json and adapter_model.safetensors.", Required = true };
+    private static readonly Option<string> Base = new("--base") { Description = "safetensors (a file, an index, or a folder) with <module>.weight [N,K] and perhaps <module>.bias [N].", Required = true };
+    private static readonly Option<string> AdapterFolder = new("--adapter") { Description = "Adapter folder: adapter_config.json and adapter_model.safetensors.", Required = true };
     private static readonly Option<string> Input = new("--input") { Description = "safetensors with <module>.x [B,K], and with --grad <module>.dy [B,N].", Required = true };
     private static readonly Option<string> Output = new("--output") { Description = "safetensors to write.", Required = true };
-    private static readonly Option<bool> Grad = new("--grad") { Description = "Also <module>.dx, and grad:<tensor> for every trained vector." };
+    private static readonly Option<bool> Grad = new("--grad") { Description = "Also <module>.dx, and grad:<tensor> for every trained tensor." };
     private static readonly Option<string> Device = CommandHost.DeviceOption();
     private static readonly Option<string> Path = new("--path") { Description = "auto, merged or factored.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<bool> Force = new("--force") { Description = "Replace an output that is already there." };
 
     public static Command Create()
     {
-        var command = new Command("apply", "Run an adapter's modules on given inputs: y, and with --grad dx and the gradients of the trained vectors.")
+        var command = new Command("apply", "Run an adapter's modules on given inputs: y, and with --grad dx and the gradients of the trained tensors.")
         {
-            Base, Adapter, Input, Output, Grad, Device, Path, Force,
+            Base, AdapterFolder, Input, Output, Grad, Device, Path, Force, CommandHost.DrawnAsOption,
         };
         CommandHost.SetAction(command, Run);
         return command;
@@ -32,7 +32,7 @@ internal static class ApplyCommand
     private static int Run(ParseResult result, CommandContext context)
     {
         var options = new ApplyOptions(
-            result.GetValue(Base)!, result.GetValue(Adapter)!, result.GetValue(Input)!, result.GetValue(Output)!,
+            result.GetValue(Base)!, result.GetValue(AdapterFolder)!, result.GetValue(Input)!, result.GetValue(Output)!,
             result.GetValue(Grad), OptionText.Path(result.GetValue(Path)!), result.GetValue(Force));
         if (File.Exists(options.Output) && !options.Force)
         {
@@ -40,10 +40,12 @@ internal static class ApplyCommand
         }
 
         var clock = Stopwatch.StartNew();
-        TeraAdapter adapter = TeraAdapter.Load(options.Adapter);
-        using SafetensorsFile baseFile = SafetensorsFile.Open(options.Base), input = SafetensorsFile.Open(options.Input);
+        using Adapter adapter = Adapter.Load(options.Adapter, CommandHost.LoadOptions(result));
+        using Checkpoint baseModel = Checkpoint.Open(options.Base);
+        using SafetensorsFile input = SafetensorsFile.Open(options.Input);
+        using AdapterBinding binding = Bind(adapter, baseModel);
         using Device device = DeviceChoice.Open(result.GetValue(Device)!, out string reason);
-        List<ModuleResult> results = context.Terminal.Progress(progress => Apply(new ModuleApplication(device, baseFile, input, adapter, options), adapter, progress, context.Cancellation));
+        List<ModuleResult> results = context.Terminal.Progress(progress => Apply(new ModuleApplication(device, baseModel, input, binding, options), binding, progress, context.Cancellation));
         try
         {
             SafetensorsWriter.Write(
@@ -52,6 +54,7 @@ internal static class ApplyCommand
                 new Dictionary<string, string> { ["format"] = "pt" },
                 options.Force);
             Print(context, options, device, reason, results, clock.Elapsed);
+            adapter.Notes.ToList().ForEach(note => context.Terminal.Line($"note: {note}"));
         }
         finally
         {
@@ -61,15 +64,26 @@ internal static class ApplyCommand
         return ExitCodes.Success;
     }
 
-    private static List<ModuleResult> Apply(ModuleApplication application, TeraAdapter adapter, IProgressReport progress, CancellationToken cancellation)
+    private static AdapterBinding Bind(Adapter adapter, Checkpoint baseModel)
+    {
+        // A missing weight is the base file's matter, and it can say what it has instead.
+        foreach (string module in adapter.Modules)
+        {
+            _ = baseModel.Entry(module + ".weight");
+        }
+
+        return adapter.Bind(baseModel.Modules());
+    }
+
+    private static List<ModuleResult> Apply(ModuleApplication application, AdapterBinding binding, IProgressReport progress, CancellationToken cancellation)
     {
         var results = new List<ModuleResult>();
-        progress.Begin("modules", adapter.Config.TargetModules.Length);
-        foreach (string module in adapter.Config.TargetModules)
+        progress.Begin("modules", binding.Modules.Length);
+        foreach (AdapterModule module in binding.Modules)
         {
             cancellation.ThrowIfCancellationRequested();
-            results.Add(application.Run(module));
-            progress.Advance(results.Count, module);
+            results.Add(application.Run(module.Name));
+            progress.Advance(results.Count, module.Name);
         }
 
         progress.End();

@@ -21,6 +21,21 @@ internal static class CommandHost
         DefaultValueFactory = _ => "auto",
     };
 
+    /// <summary><c>--drawn-as</c>, for the commands that open adapters.</summary>
+    public static Option<string> DrawnAsOption { get; } = new("--drawn-as")
+    {
+        Description = "bfloat16 or float16: how PEFT drew RandLoRA bases that are not in the file.",
+        DefaultValueFactory = _ => "bfloat16",
+    };
+
+    /// <summary>How an adapter is to be opened.</summary>
+    public static AdapterLoadOptions LoadOptions(ParseResult result) => new()
+    {
+        DrawnAs = OptionText.DType(result.GetValue(DrawnAsOption)!) is (DType.BFloat16 or DType.Float16) and var drawn
+            ? drawn
+            : throw new UsageException($"{DrawnAsOption.Name}: expected bfloat16 or float16, found '{result.GetValue(DrawnAsOption)}'."),
+    };
+
     public static void SetAction(Command command, Func<ParseResult, CommandContext, int> action) =>
         command.SetAction(result => Run(result.GetValue(JsonOption), context => action(result, context)));
 

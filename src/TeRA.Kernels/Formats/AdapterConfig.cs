@@ -139,6 +139,41 @@ public sealed class AdapterConfig
             : throw Wrong(key, "a finite number", value);
     }
 
+    /// <summary>A key that is absent, null, false, or an empty string, list or object.</summary>
+    internal bool IsOff(string key) => !values.TryGetValue(key, out JsonElement value) || value.ValueKind switch
+    {
+        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.String => value.GetString()!.Length == 0,
+        JsonValueKind.Array => value.GetArrayLength() == 0,
+        JsonValueKind.Object => !value.EnumerateObject().Any(),
+        _ => false,
+    };
+
+    internal bool Flag(string key, bool otherwise)
+    {
+        if (!values.TryGetValue(key, out JsonElement value) || value.ValueKind == JsonValueKind.Null)
+        {
+            return otherwise;
+        }
+
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(key, "true or false", value);
+    }
+
+    internal double Number(string key, double otherwise) => values.ContainsKey(key) ? Number(key) : otherwise;
+
+    /// <summary>An integer from 1 that a tensor's length can be.</summary>
+    internal long Count(string key, long otherwise)
+    {
+        if (!values.TryGetValue(key, out JsonElement value))
+        {
+            return otherwise;
+        }
+
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number is >= 1 and <= int.MaxValue
+            ? number
+            : throw Wrong(key, "an integer from 1 to 2^31-1", value);
+    }
+
     internal ImmutableArray<string> TextList(string key)
     {
         JsonElement value = Required(key);

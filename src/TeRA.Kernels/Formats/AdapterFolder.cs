@@ -6,6 +6,7 @@ internal static class AdapterFolder
     public const string ConfigName = "adapter_config.json";
     public const string TensorsName = "adapter_model.safetensors";
     public const string ModelPrefix = "base_model.model.";
+    private static readonly Dictionary<string, string> PeftMetadata = new() { ["format"] = "pt" };
     private const string PickleName = "adapter_model.bin";
 
     /// <summary>The paths of both files, which must be there.</summary>
@@ -31,14 +32,14 @@ internal static class AdapterFolder
     }
 
     /// <summary>Writes both files whole before either takes its place.</summary>
-    public static void Save(string folder, AdapterConfig config, IReadOnlyCollection<SafetensorsSource> tensors, bool overwrite)
+    public static void Save(string folder, AdapterConfig config, IReadOnlyCollection<SafetensorsSource> tensors, bool overwrite, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Directory.CreateDirectory(folder);
         byte[] text = config.ToUtf8();
         using var tensorFile = new PendingFile(Path.Combine(folder, TensorsName), overwrite, tensors.Sum(tensor => tensor.ByteCount));
         using var configFile = new PendingFile(Path.Combine(folder, ConfigName), overwrite, text.Length);
-        tensorFile.Write(stream => SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { ["format"] = "pt" }));
+        tensorFile.Write(stream => SafetensorsWriter.Write(stream, tensors, metadata ?? PeftMetadata));
         configFile.Write(stream => stream.Write(text));
         tensorFile.Publish();
         try

@@ -113,4 +113,25 @@ public static class FileRule
 
     /// <summary>The adapter's table of shapes has no entry for a module's size.</summary>
     public const string MissingShape = "missing-shape";
+
+    /// <summary>A pattern of target_modules that no module answers to.</summary>
+    public const string UnmatchedTarget = "unmatched-target";
+
+    /// <summary>The adapter uses something that changes its formula and isn't computed here.</summary>
+    public const string Unsupported = "unsupported-feature";
+
+    /// <summary>The frozen bases should be in the file and are not.</summary>
+    public const string MissingBases = "missing-bases";
+
+    /// <summary>Copies of one tensor differ.</summary>
+    public const string DifferentCopies = "different-copies";
+
+    /// <summary>A checkpoint's index names a tensor or a file that isn't there, or leaves one out.</summary>
+    public const string CheckpointIndex = "checkpoint-index";
+
+    /// <summary>The checkpoint already holds this adapter.</summary>
+    public const string AlreadyMerged = "already-merged";
+
+    /// <summary>The checkpoint doesn't hold the adapter that is to be taken out, or a later one lies over it.</summary>
+    public const string NotMerged = "not-merged";
 }

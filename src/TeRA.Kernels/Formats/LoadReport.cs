@@ -5,7 +5,7 @@ namespace TeRA.Kernels;
 /// <summary>What came of an adapter's load: what fits, and what doesn't and why. Strict callers never see one with problems.</summary>
 /// <param name="Path">The adapter.</param>
 /// <param name="Matched">Modules that are whole and fit, by name.</param>
-/// <param name="Missing">What the adapter needs and nobody has: tensors of its file, or modules of the base.</param>
+/// <param name="Missing">What the adapter needs and nobody has: tensors of its file, modules of the base, or a module for a target pattern.</param>
 /// <param name="Unexpected">Tensors of the file that no target module explains.</param>
 /// <param name="WrongShape">Tensors of a wrong shape, and modules of a size that the adapter has no shape for.</param>
 public sealed record LoadReport(
@@ -25,7 +25,7 @@ public sealed record LoadReport(
     {
         ILookup<string, LoadProblem> kinds = problems.ToLookup(problem => problem.Rule switch
         {
-            FileRule.MissingTensor or FileRule.MissingModule => nameof(Missing),
+            FileRule.MissingTensor or FileRule.MissingModule or FileRule.UnmatchedTarget => nameof(Missing),
             FileRule.UnknownTensor => nameof(Unexpected),
             _ => nameof(WrongShape),
         });

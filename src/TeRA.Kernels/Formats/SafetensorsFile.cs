@@ -157,6 +157,15 @@ public sealed class SafetensorsFile : IDisposable
         return values;
     }
 
+    /// <summary>Whether two tensors of one size have the same bytes.</summary>
+    internal bool HasSameBytes(string first, string second)
+    {
+        SafetensorsEntry other = Entry(second);
+        bool same = Entry(first).ByteCount == other.ByteCount;
+        ForEachChunk(Entry(first), (offset, bytes) => same = same && bytes.SequenceEqual(Map(header.DataStart + other.Offset + offset, bytes.Length)));
+        return same;
+    }
+
     /// <summary>Unmaps and closes the file. Spans from <see cref="Bytes"/> must not be used afterwards.</summary>
     public void Dispose()
     {

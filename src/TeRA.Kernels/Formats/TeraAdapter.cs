@@ -25,6 +25,9 @@ public sealed class TeraAdapter
     /// <summary>Seed, distribution, scale, shapes and the keys of others.</summary>
     public TeraConfig Config { get; }
 
+    /// <summary>What was found wrong with the file.</summary>
+    internal ImmutableArray<LoadProblem> Problems => problems;
+
     /// <summary>The vectors of each module.</summary>
     public IReadOnlyDictionary<string, TeraVectors> Modules { get; }
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text;
 using NUnit.Framework;
 using TeRA.Kernels.Formats;
+using TeRA.Kernels.Tests.Formats.Peft;
 
 namespace TeRA.Kernels.Tests.Formats;
 
@@ -151,6 +152,18 @@ internal sealed class FileRuleTests
             AdapterConfig.Load(folder["big.json"]);
         }),
         Other(FileRule.MissingFile, "found no adapter_config.json", folder => TeraAdapter.Load(folder.Root)),
+        Other(FileRule.UnmatchedTarget, "\"k\" of target_modules matches no module", folder => Open(folder, PeftFixtures.With(PeftFixtures.Lora, "target_modules", """["q","v","k"]"""))),
+        Other(FileRule.Unsupported, "DoRA (use_dora)", folder => Open(folder, PeftFixtures.With(PeftFixtures.Lora, "use_dora", "true"))),
+        Other(FileRule.MissingBases, "no \"base_model.vera_A\"", folder => Open(folder, PeftFixtures.With(PeftFixtures.Vera, "save_projection", "true"), PeftFixtures.VeraTensors())),
+        Other(FileRule.DifferentCopies, "\"base_model.vera_A\" and \"base_model.model.m.q.vera_A\" differ", folder => Open(folder, PeftFixtures.Vera, VeraWithTwoBases())),
+        Other(FileRule.CheckpointIndex, "leaves out \"m.v.weight\"", folder =>
+        {
+            SafetensorsWriter.Write(folder["a"], [PeftFixtures.Random("m.q.weight", 6, 4), PeftFixtures.Random("m.v.weight", 3, 5)]);
+            File.WriteAllText(folder["a.index.json"], """{"weight_map":{"m.q.weight":"a"}}""");
+            Checkpoint.Open(folder["a.index.json"]);
+        }),
+        Other(FileRule.AlreadyMerged, "merging it again would double its change", folder => MergeAndThen(folder, () => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["twice"]))),
+        Other(FileRule.NotMerged, "last merged adapter is none", folder => MergeAndThen(folder, () => CheckpointMerge.Unmerge(folder["base"], folder["backup"], folder["out"]))),
         Other(FileRule.MissingFile, "a pickle", folder =>
         {
             File.WriteAllText(folder["adapter_config.json"], FormatFixtures.GoodConfig);
@@ -227,6 +240,29 @@ internal sealed class FileRuleTests
             Assert.That(error.Message, Does.StartWith(error.Path + ": "));
             Assert.That(error.Path, path.Length == 0 ? Is.Not.Empty : Is.EqualTo(path));
         });
+    }
+
+    private static void Open(TemporaryFolder folder, string config, Dictionary<string, SafetensorsSource>? tensors = null) =>
+        Kernels.Adapter.Load(PeftFixtures.WriteAdapter(folder, config, (tensors ?? PeftFixtures.LoraTensors()).Values)).Dispose();
+
+    private static Dictionary<string, SafetensorsSource> VeraWithTwoBases()
+    {
+        Dictionary<string, SafetensorsSource> tensors = PeftFixtures.VeraTensors();
+        foreach (string name in new[] { "base_model.vera_A", "base_model.model.m.q.vera_A" })
+        {
+            tensors[name] = PeftFixtures.Random(name, 3, 5);
+        }
+
+        tensors["base_model.vera_B"] = PeftFixtures.Random("base_model.vera_B", 6, 3);
+        return tensors;
+    }
+
+    private static void MergeAndThen(TemporaryFolder folder, Action action)
+    {
+        PeftFixtures.WriteBase(folder["base"]);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+        action();
     }
 
     private static TestCaseData Header(string rule, string words, byte[] file, int cut = 7) =>

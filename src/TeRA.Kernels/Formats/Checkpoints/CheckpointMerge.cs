@@ -1,0 +1,82 @@
+using System.Collections.Immutable;
+using TeRA.Kernels.Formats;
+
+namespace TeRA.Kernels;
+
+/// <summary>
+/// Merges adapters into whole checkpoints, W0 + α·ΔW for every changed weight, and takes them out again. Streams tensor by tensor: memory holds a few
+/// copies of the largest changed weight. The new files list the merged adapters in their metadata, so that none is merged twice.
+/// </summary>
+public static class CheckpointMerge
+{
+    /// <summary>Writes a checkpoint with an adapter merged into it.</summary>
+    /// <param name="basePath">A safetensors file, an index, or a folder with one of them.</param>
+    /// <param name="adapterFolder">The adapter.</param>
+    /// <param name="outPath">The new file; the new folder, if the base is several files with an index.</param>
+    /// <param name="options">Choices; null for the defaults.</param>
+    /// <exception cref="FileFormatException">A file breaks a rule, the adapter doesn't fit the base, changes nothing, or is merged already.</exception>
+    /// <exception cref="IOException">A file exists and may not be replaced, or can't be read or written; what was there is untouched.</exception>
+    public static MergeReport Merge(string basePath, string adapterFolder, string outPath, MergeOptions? options = null)
+    {
+        options ??= new MergeOptions();
+        using Checkpoint checkpoint = Checkpoint.Open(basePath);
+        using Adapter adapter = Adapter.Load(adapterFolder, options.Load);
+        string digest = AdapterDigest.Of(adapterFolder);
+        string[] merged = AdapterDigest.MergedIn(checkpoint);
+        if (merged.Contains(digest))
+        {
+            throw new FileFormatException(basePath, FileRule.AlreadyMerged, $"the checkpoint already holds the adapter {adapterFolder} ({digest}); merging it again would double its change. Take the checkpoint it was merged into, or unmerge it first.");
+        }
+
+        using AdapterBinding binding = adapter.Bind(checkpoint.Modules(), options.Load.Strict);
+        if (binding.Modules.IsEmpty)
+        {
+            throw new FileFormatException(adapterFolder, FileRule.MissingModule, "no module of the adapter fits the checkpoint: there is nothing to merge.");
+        }
+
+        return new AdapterMerger(checkpoint, binding, options).Write(outPath, digest, [.. merged, digest]);
+    }
+
+    /// <summary>Writes a checkpoint as it was before its last merge, bit for bit, from the backup that the merge kept.</summary>
+    /// <param name="mergedPath">The merged checkpoint.</param>
+    /// <param name="backupPath">The backup.</param>
+    /// <param name="outPath">The new file or folder.</param>
+    /// <param name="options">Choices; null for the defaults. Device, backup and load are of no use here.</param>
+    /// <returns>The names of the tensors that were put back.</returns>
+    /// <exception cref="FileFormatException">A file breaks a rule, or the backup is not of the checkpoint's last merge.</exception>
+    /// <exception cref="IOException">A file exists and may not be replaced, or can't be read or written.</exception>
+    public static ImmutableArray<string> Unmerge(string mergedPath, string backupPath, string outPath, MergeOptions? options = null)
+    {
+        options ??= new MergeOptions();
+        using Checkpoint checkpoint = Checkpoint.Open(mergedPath);
+        using SafetensorsFile backup = SafetensorsFile.Open(backupPath);
+        if (!backup.Metadata.TryGetValue(AdapterDigest.BackupKey, out string? digest))
+        {
+            throw new FileFormatException(backupPath, FileRule.NotMerged, $"expected a backup that a merge kept (metadata key {AdapterDigest.BackupKey}), found another file.");
+        }
+
+        string[] merged = AdapterDigest.MergedIn(checkpoint);
+        if (merged.Length == 0 || merged[^1] != digest)
+        {
+            string last = merged.Length == 0 ? "none" : merged[^1];
+            throw new FileFormatException(mergedPath, FileRule.NotMerged, $"the backup is from before the adapter {digest}, but the checkpoint's last merged adapter is {last}. Unmerge in reverse order, each from its own backup.");
+        }
+
+        var replaced = new Dictionary<string, Action<Stream>>(StringComparer.Ordinal);
+        foreach (SafetensorsEntry kept in backup.Tensors.Values)
+        {
+            SafetensorsEntry now = checkpoint.Entry(kept.Name);
+            if (now.DType != kept.DType || !now.Shape.SequenceEqual(kept.Shape))
+            {
+                throw new FileFormatException(backupPath, FileRule.ShapeMismatch, $"expected {now} as in the checkpoint, found {kept}.");
+            }
+
+            replaced.Add(kept.Name, stream => backup.CopyTo(kept.Name, stream));
+        }
+
+        using var writer = new CheckpointWriter(checkpoint, outPath, options);
+        writer.Write(replaced, merged[..^1]);
+        writer.Publish();
+        return [.. replaced.Keys.Order(CodePointOrder.Instance)];
+    }
+}

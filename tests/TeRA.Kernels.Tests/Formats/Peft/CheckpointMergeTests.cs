@@ -1,0 +1,252 @@
+using System.Text;
+using NUnit.Framework;
+
+namespace TeRA.Kernels.Tests.Formats.Peft;
+
+/// <summary>Merging into whole checkpoints and back.</summary>
+[TestFixture]
+internal sealed class CheckpointMergeTests
+{
+    [TestCase(SafetensorsDType.F32, 1e-7)]
+    [TestCase(SafetensorsDType.BF16, 4e-3)]
+    [TestCase(SafetensorsDType.F16, 5e-4)]
+    [TestCase(SafetensorsDType.F64, 1e-7)]
+    public void Merged_weights_are_the_base_plus_the_update(SafetensorsDType dtype, double rounding)
+    {
+        using var folder = new TemporaryFolder();
+        MergeReport report = Merge(folder, dtype);
+        using SafetensorsFile before = SafetensorsFile.Open(folder["base"]), after = SafetensorsFile.Open(folder["merged"]), lora = SafetensorsFile.Open(folder["adapter/adapter_model.safetensors"]);
+        foreach ((string module, LayerSize size) in PeftFixtures.Base)
+        {
+            float[] expected = before.ReadSingles(module + ".weight");
+            if (module != "m.o")
+            {
+                Add(expected, lora.ReadSingles($"base_model.model.{module}.lora_B.weight"), lora.ReadSingles($"base_model.model.{module}.lora_A.weight"), size, 3);
+            }
+
+            Assert.That(after.ReadSingles(module + ".weight"), Is.EqualTo(expected).Within(2 * rounding), module);
+            Assert.That(after.Bytes(module + ".bias").SequenceEqual(before.Bytes(module + ".bias")));
+        }
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(after.Bytes("m.o.weight").SequenceEqual(before.Bytes("m.o.weight")), "untouched");
+            Assert.That(after.Tensors.Keys, Is.EquivalentTo(before.Tensors.Keys));
+            Assert.That(after.Metadata["tera.merged"], Is.EqualTo(report.Digest));
+            Assert.That(after.Metadata["custom"], Is.EqualTo("kept"));
+            Assert.That(report.Layers.Select(layer => layer.Module), Is.EquivalentTo(new[] { "m.q", "m.v" }));
+            Assert.That(report.LargestDelta, Is.InRange(0.05, 3));
+            Assert.That(report.ChangedShare, Is.InRange(0.9, 1));
+            Assert.That(report.LargestRounding, Is.LessThan(2 * rounding));
+            Assert.That(report.Layers.All(layer => layer.RelativeRounding < 0.1));
+        });
+    }
+
+    [TestCase(SafetensorsDType.F32)]
+    [TestCase(SafetensorsDType.BF16)]
+    public void Unmerging_gives_back_every_bit(SafetensorsDType dtype)
+    {
+        using var folder = new TemporaryFolder();
+        Merge(folder, dtype);
+        CheckpointMerge.Unmerge(folder["merged"], folder["backup"], folder["restored"]);
+        using SafetensorsFile before = SafetensorsFile.Open(folder["base"]), after = SafetensorsFile.Open(folder["restored"]), merged = SafetensorsFile.Open(folder["merged"]);
+        Assert.That(merged.Bytes("m.q.weight").SequenceEqual(before.Bytes("m.q.weight")), Is.False);
+        foreach (string name in before.Tensors.Keys)
+        {
+            Assert.That(after.Bytes(name).SequenceEqual(before.Bytes(name)), name);
+        }
+
+        Assert.That(after.Metadata, Is.EqualTo(before.Metadata));
+        Assert.That(File.ReadAllBytes(folder["restored"]), Is.EqualTo(File.ReadAllBytes(folder["base"])));
+    }
+
+    [Test]
+    public void The_same_adapter_is_not_merged_twice_and_comes_out_only_once()
+    {
+        using var folder = new TemporaryFolder();
+        Merge(folder);
+        Assert.Multiple(() =>
+        {
+            Assert.That(() => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["twice"]), Rule(FileRule.AlreadyMerged));
+            Assert.That(() => CheckpointMerge.Unmerge(folder["base"], folder["backup"], folder["x"]), Rule(FileRule.NotMerged));
+            Assert.That(() => CheckpointMerge.Unmerge(folder["merged"], folder["base"], folder["x"]), Rule(FileRule.NotMerged));
+            Assert.That(File.Exists(folder["twice"]) || File.Exists(folder["x"]), Is.False);
+        });
+    }
+
+    [Test]
+    public void Merges_come_out_in_reverse_order()
+    {
+        using var folder = new TemporaryFolder();
+        Merge(folder);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "lora_alpha", "1"), PeftFixtures.LoraTensors().Values, "second");
+        CheckpointMerge.Merge(folder["merged"], folder["second"], folder["both"], new MergeOptions { Backup = folder["backup2"] });
+        Assert.That(() => CheckpointMerge.Unmerge(folder["both"], folder["backup"], folder["x"]), Rule(FileRule.NotMerged));
+        CheckpointMerge.Unmerge(folder["both"], folder["backup2"], folder["one"]);
+        Assert.That(File.ReadAllBytes(folder["one"]), Is.EqualTo(File.ReadAllBytes(folder["merged"])));
+    }
+
+    [Test]
+    public void Merging_nothing_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteBase(folder["base"]);
+        IEnumerable<SafetensorsSource> untrained = PeftFixtures.LoraTensors().Values.Select(source =>
+            source.Name.Contains("lora_B", StringComparison.Ordinal) ? FormatFixtures.Zeros(source.Name, SafetensorsDType.F32, [.. source.Shape]) : source);
+        string adapter = PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, untrained);
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], adapter, folder["merged"], new MergeOptions { Backup = folder["backup"] }), Throws.TypeOf<FileFormatException>().With.Message.Contains("nothing to merge"));
+        SafetensorsWriter.Write(folder["other"], [PeftFixtures.Random("z.weight", 2, 2)]);
+        Assert.That(() => CheckpointMerge.Merge(folder["other"], adapter, folder["merged"], new MergeOptions { Load = new AdapterLoadOptions { Strict = false } }), Throws.TypeOf<FileFormatException>().With.Message.Contains("nothing to merge"));
+        Assert.That(folder.Names, Is.EqualTo(new[] { "adapter", "base", "other" }), "nothing is left behind");
+    }
+
+    [Test]
+    public void Checkpoints_of_several_files_keep_their_files_and_index()
+    {
+        using var folder = new TemporaryFolder();
+        WriteShards(folder);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        MergeReport sharded = CheckpointMerge.Merge(folder["shards"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+        PeftFixtures.WriteBase(folder["base"]);
+        CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["single"]);
+        using Checkpoint many = Checkpoint.Open(folder["merged"]);
+        using SafetensorsFile one = SafetensorsFile.Open(folder["single"]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(many.Files.Keys, Is.EqualTo(new[] { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" }));
+            Assert.That(many.TensorNames, Is.EquivalentTo(one.Tensors.Keys));
+            Assert.That(sharded.Layers, Has.Length.EqualTo(2));
+            foreach (string name in one.Tensors.Keys)
+            {
+                Assert.That(many.FileOf(name).Bytes(name).SequenceEqual(one.Bytes(name)), name);
+            }
+
+            Assert.That(() => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["x"]), Rule(FileRule.AlreadyMerged));
+        });
+        CheckpointMerge.Unmerge(folder["merged/model.safetensors.index.json"], folder["backup"], folder["restored"]);
+        foreach (string file in many.Files.Keys)
+        {
+            Assert.That(File.ReadAllBytes(folder["restored/" + file]), Is.EqualTo(File.ReadAllBytes(folder["shards/" + file])), file);
+        }
+    }
+
+    [TestCase("""{"weight_map":{"steps":"../a.safetensors"}}""", FileRule.KeyValue)]
+    [TestCase("""{"weight_map":{"steps":"a.safetensors"}}""", FileRule.MissingFile)]
+    [TestCase("""{"weight_map":{"steps":"model-00001-of-00002.safetensors"}}""", FileRule.CheckpointIndex)]
+    [TestCase("""{"weight_map":{"nothing":"model-00001-of-00002.safetensors"}}""", FileRule.CheckpointIndex)]
+    [TestCase("""{"weight_map":[]}""", FileRule.KeyValue)]
+    [TestCase("""{}""", FileRule.MissingKey)]
+    [TestCase("""{"weight_map":{"a":"x","a":"y"}}""", FileRule.DuplicateKey)]
+    public void An_index_that_does_not_fit_is_refused(string index, string rule)
+    {
+        using var folder = new TemporaryFolder();
+        WriteShards(folder);
+        File.WriteAllText(folder["shards/model.safetensors.index.json"], index);
+        Assert.That(() => Checkpoint.Open(folder["shards"]), Rule(rule));
+    }
+
+    [Test]
+    public void A_folder_without_a_checkpoint_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.That(() => Checkpoint.Open(folder.Root), Rule(FileRule.MissingFile));
+    }
+
+    [Test]
+    public void Trained_biases_are_merged_in_the_bases_dtype()
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteBase(folder["base"], SafetensorsDType.BF16);
+        string adapter = PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "bias", "\"all\""),
+            [.. PeftFixtures.LoraTensors().Values, PeftFixtures.Random("base_model.model.m.q.base_layer.bias", 6), PeftFixtures.Random("base_model.model.m.o.bias", 4)]);
+        MergeReport report = CheckpointMerge.Merge(folder["base"], adapter, folder["merged"]);
+        using SafetensorsFile after = SafetensorsFile.Open(folder["merged"]), lora = SafetensorsFile.Open(folder["adapter/adapter_model.safetensors"]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(report.Biases, Is.EqualTo(new[] { "m.q.bias", "m.o.bias" }));
+            Assert.That(after.ReadSingles("m.q.bias"), Is.EqualTo(lora.ReadSingles("base_model.model.m.q.base_layer.bias").Select(value => (float)(BFloat16)value)));
+            Assert.That(after.ReadSingles("m.o.bias"), Is.EqualTo(lora.ReadSingles("base_model.model.m.o.bias").Select(value => (float)(BFloat16)value)));
+        });
+    }
+
+    [Test]
+    public void A_bias_that_the_base_lacks_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        SafetensorsWriter.Write(folder["base"], PeftFixtures.BaseTensors().Where(source => source.Name != "m.q.bias"));
+        string adapter = PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "bias", "\"all\""),
+            [.. PeftFixtures.LoraTensors().Values, PeftFixtures.Random("base_model.model.m.q.base_layer.bias", 6)]);
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], adapter, folder["merged"]), Throws.TypeOf<FileFormatException>().With.Message.Contains("m.q.bias"));
+    }
+
+    [Test]
+    public void A_quantised_weight_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        SafetensorsWriter.Write(folder["base"], [.. PeftFixtures.BaseTensors().Where(source => source.Name != "m.q.weight"), FormatFixtures.Zeros("m.q.weight", SafetensorsDType.F8E4M3, 6, 4)]);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]), Rule(FileRule.WrongDType));
+    }
+
+    [Test]
+    public void Nothing_is_overwritten_and_nothing_half_written_stays()
+    {
+        using var folder = new TemporaryFolder();
+        Merge(folder);
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]), Throws.TypeOf<IOException>());
+        using var cancelled = new CancellationTokenSource();
+        var options = new MergeOptions { Cancellation = cancelled.Token, Backup = folder["backup3"], Progress = _ => cancelled.Cancel() };
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["new"], options), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(folder.Names, Is.EqualTo(new[] { "adapter", "backup", "base", "merged" }));
+    }
+
+    [Test]
+    public void Progress_reaches_the_end()
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteBase(folder["base"]);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        var seen = new List<MergeProgress>();
+        CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Progress = seen.Add });
+        Assert.That(seen.Select(at => at.Tensor), Is.EquivalentTo(PeftFixtures.BaseTensors().Select(source => source.Name)));
+        Assert.That(seen[^1].BytesDone, Is.EqualTo(seen[^1].BytesTotal));
+    }
+
+    private static NUnit.Framework.Constraints.EqualStringConstraint Rule(string rule) => Throws.TypeOf<FileFormatException>().With.Property("Rule").EqualTo(rule);
+
+    private static MergeReport Merge(TemporaryFolder folder, SafetensorsDType dtype = SafetensorsDType.F32)
+    {
+        PeftFixtures.WriteBase(folder["base"], dtype, new Dictionary<string, string> { ["custom"] = "kept" });
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        return CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+    }
+
+    private static void Add(float[] weight, float[] b, float[] a, LayerSize size, float scale)
+    {
+        int rank = b.Length / (int)size.OutFeatures, columns = (int)size.InFeatures;
+        for (int i = 0; i < weight.Length; i++)
+        {
+            double sum = 0;
+            for (int r = 0; r < rank; r++)
+            {
+                sum += (double)b[(i / columns * rank) + r] * a[(r * columns) + (i % columns)];
+            }
+
+            weight[i] = (float)(weight[i] + (scale * sum));
+        }
+    }
+
+    private static void WriteShards(TemporaryFolder folder)
+    {
+        Directory.CreateDirectory(folder["shards"]);
+        var map = new StringBuilder();
+        foreach ((SafetensorsSource[] part, int i) in PeftFixtures.BaseTensors().Chunk(4).Select((part, i) => (part, i)))
+        {
+            string name = $"model-{i + 1:D5}-of-00002.safetensors";
+            SafetensorsWriter.Write(folder["shards/" + name], part, new Dictionary<string, string> { ["format"] = "pt" });
+            map.AppendJoin("", part.Select(source => $",\"{source.Name}\":\"{name}\""));
+        }
+
+        File.WriteAllText(folder["shards/model.safetensors.index.json"], $"{{\"metadata\":{{\"total_size\":1}},\"weight_map\":{{{map.ToString()[1..]}}}}}");
+    }
+}

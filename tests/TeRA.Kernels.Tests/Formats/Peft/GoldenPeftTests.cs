@@ -1,0 +1,114 @@
+using NUnit.Framework;
+using TeRA.Kernels.Formats;
+using TeRA.Kernels.Tests.Support;
+using TeRA.Kernels.Verification;
+
+namespace TeRA.Kernels.Tests.Formats.Peft;
+
+/// <summary>
+/// What PEFT 0.21.0 computed against this library's own paths: y, dx, ΔW and every gradient. Both are held against the dense float64 reference, each
+/// within 16 roundoffs of the sum of its terms' absolute values, so that one standard judges both and the reference itself is judged by PEFT.
+/// </summary>
+internal abstract class GoldenPeftTests
+{
+    protected abstract Device Device { get; }
+
+    private static string[] Golden => PeftFixtures.Golden;
+
+    [Test]
+    public void Everything_agrees([ValueSource(nameof(Golden))] string name, [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path)
+    {
+        string folder = PeftFixtures.Folder(name);
+        using Adapter adapter = Adapter.Load(folder);
+        using Checkpoint model = Checkpoint.Open(Path.Combine(folder, "base.safetensors"));
+        using SafetensorsFile io = SafetensorsFile.Open(Path.Combine(folder, "io.safetensors"));
+        using AdapterBinding binding = adapter.Bind(model.Modules());
+        Assert.That(binding.Modules, Is.Not.Empty);
+        Assert.That(binding.Modules.Select(module => module.Name), Is.EquivalentTo(model.Modules().Keys));
+        foreach (AdapterModule module in binding.Modules)
+        {
+            LayerData data = Problem(model, io, binding, module);
+            var truth = new LayerTruth(data, exact: false);
+            Check(name, "PEFT", LayerComparer.Compare(truth, Theirs(io, module, path)));
+            Check(name, "here", LayerComparer.Compare(truth, Ours(data, binding, module, path)));
+        }
+    }
+
+    private static void Check(string name, string whose, IReadOnlyCollection<QuantityError> errors)
+    {
+        Assert.That(errors, Has.Count.GreaterThanOrEqualTo(5), name);
+        foreach (QuantityError error in errors)
+        {
+            Assert.That(error.Passed, Is.True, $"{name}, {whose}: {error.Comparison.Report}");
+        }
+    }
+
+    private static LayerData Problem(Checkpoint model, SafetensorsFile io, AdapterBinding binding, AdapterModule module)
+    {
+        double[] x = Doubles(io, module.Name + ".x");
+        return new LayerData
+        {
+            Update = module.Update,
+            DType = DType.Float32,
+            Tokens = x.Length / module.Update.InFeatures,
+            OutFeatures = module.Update.OutFeatures,
+            InFeatures = module.Update.InFeatures,
+            Weight = Doubles(model.FileOf(module.Name + ".weight"), module.Name + ".weight"),
+            Bias = Doubles(model.FileOf(module.Name + ".bias"), module.Name + ".bias"),
+            X = x,
+            OutputGradient = Doubles(io, module.Name + ".dy"),
+            Trained = [.. Enumerable.Range(0, module.TensorNames.Length).Select(i => Doubles(module.ReadTrained(i)))],
+            Stored = binding.Projection is { } bases ? [Doubles(bases.A.Values), Doubles(bases.B.Values)] : [],
+        };
+    }
+
+    private static LayerValues Theirs(SafetensorsFile io, AdapterModule module, ExecutionPath path) => new()
+    {
+        Path = path,
+        Delta = Doubles(io, module.Name + ".delta"),
+        Y = Doubles(io, module.Name + ".y"),
+        InputGradient = Doubles(io, module.Name + ".dx"),
+        Gradients = [.. module.TensorNames.Select(name => Doubles(io, "grad:" + name))],
+    };
+
+    private LayerValues Ours(LayerData data, AdapterBinding binding, AdapterModule module, ExecutionPath path)
+    {
+        using Tensor weight = From(data.Weight, data.OutFeatures, data.InFeatures), bias = From(data.Bias!, data.OutFeatures);
+        using Tensor x = From(data.X, data.Tokens, data.InFeatures), dy = From(data.OutputGradient, data.Tokens, data.OutFeatures);
+        using Tensor y = Device.Allocate(DType.Float32, dy.Shape), dx = Device.Allocate(DType.Float32, x.Shape), delta = Device.Allocate(DType.Float32, weight.Shape);
+        using AdaptedLinear layer = binding.CreateLayer(module.Name, Device, weight, bias, new AdaptedLinearOptions { Path = path });
+        using var context = new LayerContext();
+        layer.ZeroGradients();
+        layer.Forward(x, y, context);
+        layer.Backward(context, x, dy, dx);
+        layer.MaterializeDelta(delta);
+        Device.Synchronize();
+        return new LayerValues
+        {
+            Path = path,
+            Delta = LayerRunner.Download(delta),
+            Y = LayerRunner.Download(y),
+            InputGradient = LayerRunner.Download(dx),
+            Gradients = [.. layer.Parameters.Select(parameter => LayerRunner.Download(parameter.Gradient))],
+        };
+    }
+
+    private Tensor From(double[] values, params long[] shape) => LayerRunner.Upload(Device.Allocate(DType.Float32, shape), values);
+
+    private static double[] Doubles(SafetensorsFile file, string name) => Doubles(file.ReadSingles(name));
+
+    private static double[] Doubles(float[] values) => Array.ConvertAll(values, value => (double)value);
+}
+
+/// <summary>On the CPU.</summary>
+internal sealed class CpuGoldenPeftTests : GoldenPeftTests
+{
+    protected override Device Device => DeviceUnderTest.Cpu;
+}
+
+/// <summary>On the GPU.</summary>
+[Category("Gpu")]
+internal sealed class CudaGoldenPeftTests : GoldenPeftTests
+{
+    protected override Device Device => DeviceUnderTest.Cuda;
+}
