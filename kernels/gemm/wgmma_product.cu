@@ -209,10 +209,13 @@ __device__ void consume(const WgmmaProductArguments& p, const Shared& s, int con
     }
 }
 
-extern "C" __global__ void __launch_bounds__(128 * (kConsumers + 1), 1) wgmma_product(const __grid_constant__ WgmmaProductArguments p)
+} // namespace tera
+
+extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wgmma_product(const __grid_constant__ tera::WgmmaProductArguments p)
 {
-    extern __shared__ __align__(1024) unsigned char memory[];
-    const Shared s = layout((ptx::shared_address(memory) + 1023) & ~1023u);
+    using namespace tera;
+    extern __shared__ __align__(1024) unsigned char shared[];
+    const Shared s = layout((ptx::shared_address(shared) + 1023) & ~1023u);
     if (threadIdx.x == 0) {
         for (int i = 0; i < kStages; ++i) {
             ptx::mbarrier_init(s.full + i * 8, 1);
@@ -235,5 +238,3 @@ extern "C" __global__ void __launch_bounds__(128 * (kConsumers + 1), 1) wgmma_pr
         consume(p, s, warpgroup - 1);
     }
 }
-
-} // namespace tera

@@ -93,8 +93,8 @@ __device__ __forceinline__ Shared layout(unsigned base)
     s.stages = base;
     s.staging = s.stages + kStages * kStageBytes;
     s.factor = s.staging + kConsumers * kStagingBytes;
-    s.full = 0;
-    s.empty = 0;
+    s.full = s.factor + kFactorRows * kRestIn * 2;
+    s.empty = s.full + kStages * 8;
     return s;
 }
 
@@ -115,7 +115,7 @@ __device__ void generate_tables(const ModesArguments& p, float* tables)
         const int in = kModeIn[m], out = kModeOut[m];
         RandomSource source = p.factors;
         source.stream = p.modes[m].stream;
-        for (int e = threadIdx.x; e < in * out; e += blockDim.x) {
+        for (int e = threadIdx.x; e < in * out; e += 128 * (kProducers + kConsumers)) {
             const int o = e / in, i = e % in;
             const float value = random_element(source, p.modes[m].contract ? i * out + o : e);
             tables[e] = p.modes[m].scale ? value * p.modes[m].scale[i] : value;
@@ -515,15 +515,15 @@ __device__ void consume(const ModesArguments& p, const Shared& s, int consumer, 
     }
 }
 
-extern "C" __global__ void __launch_bounds__(128 * (kProducers + kConsumers), 1) wgmma_modes(const __grid_constant__ ModesArguments p)
+} // namespace tera
+
+extern "C" __global__ void __launch_bounds__(128 * (tera::kProducers + tera::kConsumers), 1) wgmma_modes(const __grid_constant__ tera::ModesArguments p)
 {
-    extern __shared__ __align__(1024) unsigned char memory[];
-    __shared__ unsigned long long barriers[2 * kStages];
-    const unsigned address = ptx::shared_address(memory), base = (address + 1023) & ~1023u;
-    unsigned char* aligned = memory + (base - address);
-    Shared s = layout(base);
-    s.full = ptx::shared_address(barriers);
-    s.empty = s.full + kStages * 8;
+    using namespace tera;
+    extern __shared__ __align__(1024) unsigned char shared[];
+    const unsigned address = ptx::shared_address(shared), base = (address + 1023) & ~1023u;
+    unsigned char* aligned = shared + (base - address);
+    const Shared s = layout(base);
     auto* tables = reinterpret_cast<float*>(aligned);  // in the stages' place until the pipeline starts
     generate_tables(p, tables);
     if (threadIdx.x == 0) {
@@ -555,5 +555,3 @@ extern "C" __global__ void __launch_bounds__(128 * (kProducers + kConsumers), 1)
         consume(p, s, warpgroup - kProducers, first);
     }
 }
-
-} // namespace tera

@@ -17,6 +17,7 @@
 #define __shared__
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
+#define __noinline__
 
 struct Index {
     unsigned x, y, z;
@@ -60,7 +61,7 @@ std::common_type_t<T, U> max(T a, U b)
 }
 
 /// The dynamic shared memory of the block that runs.
-alignas(128) inline unsigned char shared[128 * 1024];
+alignas(128) inline unsigned char shared[228 * 1024];
 
 namespace emulated {
 
@@ -75,13 +76,16 @@ struct Warp {
     unsigned words[32][8];
 };
 
-inline Index block_index, thread_index;
+inline Index block_index, thread_index, grid_size;
 inline Barrier block_barrier;
 inline std::vector<Warp> warps;
 inline ucontext_t scheduler;
 inline std::vector<ucontext_t> fibers;
 inline std::vector<bool> done;
 inline const std::function<void()>* body;
+
+/// Lets the other threads go on.
+inline void yield() { swapcontext(&fibers[thread_index.x], &scheduler); }
 
 inline void wait(Barrier& barrier)
 {
@@ -92,7 +96,7 @@ inline void wait(Barrier& barrier)
         return;
     }
     while (barrier.generation == generation) {
-        swapcontext(&fibers[thread_index.x], &scheduler);
+        yield();
     }
 }
 
@@ -110,6 +114,7 @@ inline void launch(unsigned grid_x, unsigned grid_y, unsigned threads, const std
     constexpr std::size_t kStack = 256 * 1024;
     const std::unique_ptr<unsigned char[]> stacks(new unsigned char[kStack * threads]);
     body = &kernel;
+    grid_size = {grid_x, grid_y, 1};
     for (unsigned block = 0; block < grid_x * grid_y; ++block) {
         block_index = {block % grid_x, block / grid_x, 0};
         block_barrier = {static_cast<int>(threads)};
@@ -140,5 +145,24 @@ inline void launch(unsigned grid_x, unsigned grid_y, unsigned threads, const std
 
 #define threadIdx (emulated::thread_index)
 #define blockIdx (emulated::block_index)
+#define gridDim (emulated::grid_size)
 
 inline void __syncthreads() { emulated::wait(emulated::block_barrier); }
+
+inline void __syncwarp() { emulated::wait(emulated::warp().barrier); }
+
+inline float __shfl_xor_sync(unsigned, float value, int mask)
+{
+    emulated::Warp& warp = emulated::warp();
+    std::memcpy(&warp.words[threadIdx.x % 32][0], &value, 4);
+    emulated::wait(warp.barrier);
+    std::memcpy(&value, &warp.words[(threadIdx.x % 32) ^ mask][0], 4);
+    emulated::wait(warp.barrier);
+    return value;
+}
+
+template <class T>
+T __ldg(const T* address)
+{
+    return *address;
+}

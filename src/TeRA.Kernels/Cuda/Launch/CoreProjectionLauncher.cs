@@ -41,7 +41,11 @@ internal sealed class CoreProjectionLauncher : CompiledStep
     public override int Launches => step.Core.R == 0 && step.Core.S == 0 ? 0 : schedule.Tiles == 0 ? 1 : 2;
 
     /// <inheritdoc/>
-    public override string Description => $"core_projection ({schedule}) + core_projection_sum";
+    public override string Description =>
+        $"core_projection ({schedule}) + core_projection_sum{(NotOnHopper is null ? "" : $", not wgmma_projection: {NotOnHopper}")}";
+
+    /// <summary>On a Hopper GPU, why its own kernel does not run this step.</summary>
+    public string? NotOnHopper { get; init; }
 
     private static KernelRequest SumRequest =>
         new("gemm/core_projection_sum.cu", "core_projection_sum", []) { ArgumentBytes = Unsafe.SizeOf<SumArguments>() };

@@ -14,7 +14,7 @@ internal static class StepLauncher
     {
         MatrixProductStep product => WgmmaProductLauncher.Create(device, product),
         CoreProductStep product => new CoreProductLauncher(device, product),
-        CoreProjectionStep projection => new CoreProjectionLauncher(device, projection),
+        CoreProjectionStep projection => WgmmaProjectionLauncher.Create(device, projection),
         FillRandomStep fill => new FillRandomLauncher(device, fill),
         KroneckerStep kronecker => WgmmaModesLauncher.Create(device, kronecker),
         OuterVectorsStep vectors => new OuterVectorsLauncher(device, vectors),
@@ -44,6 +44,7 @@ internal static class StepLauncher
         .. SplitSumLauncher.Variants,
         .. CoreProductLauncher.Variants,
         .. CoreProjectionLauncher.Variants,
+        .. WgmmaProjectionLauncher.Variants,
         .. FillRandomLauncher.Variants,
         .. KroneckerLauncher.Variants,
         .. OuterVectorsLauncher.Variants,

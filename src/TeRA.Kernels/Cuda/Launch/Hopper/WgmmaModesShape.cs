@@ -33,8 +33,11 @@ internal sealed record WgmmaModesShape(
     private const int Block = 64;
     private const int LongestFirst = 64;
 
-    // Base alignment, and the barriers that the kernel declares itself.
-    private const int FixedShared = 1024 + 256;
+    private const int BarrierBytes = 8;
+    private const int BaseAlignment = 1024;
+
+    // What the system keeps of a block's shared memory.
+    private const int ReservedShared = 1024;
 
     private static readonly ImmutableArray<int> Stages = [4, 3, 2];
 
@@ -64,7 +67,8 @@ internal sealed record WgmmaModesShape(
 
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes =>
-        (Tile.Stages * StageBytes) + (Transposed ? 0 : Consumers * StoreTokens * OutPadded * RowBytes) + (RowTiles * TileRows * RestIn * 2) + 1024;
+        (Tile.Stages * StageBytes) + (Transposed ? 0 : Consumers * StoreTokens * OutPadded * RowBytes) + (RowTiles * TileRows * RestIn * 2)
+        + (2 * Tile.Stages * BarrierBytes) + BaseAlignment;
 
     /// <summary>The macros, in the order of the kernel's list.</summary>
     public ImmutableArray<string> Options =>
@@ -106,7 +110,7 @@ internal sealed record WgmmaModesShape(
         foreach ((int, int, int, bool) tile in Tiles(shape))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
-            if (candidate.SharedBytes <= traits.SharedMemoryBytes - FixedShared)
+            if (candidate.SharedBytes <= traits.SharedMemoryBytes - ReservedShared)
             {
                 return candidate;
             }

@@ -1,0 +1,65 @@
+// The emulation of kernels/ptx/tma.cuh: 16-bit elements, the 128-byte swizzle, copies that happen at once.
+#pragma once
+
+#include "mbarrier.cuh"
+
+namespace tera::ptx {
+
+struct alignas(64) TensorMap {
+    unsigned short* address;
+    int lengths[3]; // the fastest first
+    int box[3];
+};
+
+static_assert(sizeof(TensorMap) <= 128);
+
+/// Byte of 16-byte chunk c of 128-byte row r: the swizzle works on the address.
+inline unsigned swizzled_address(unsigned address) { return address ^ ((address >> 7 & 7) << 4); }
+
+template <class Move>
+void for_each_element(const TensorMap& map, unsigned shared_start, int x, int y, int z, const Move& move)
+{
+    check(shared_start % 1024 == 0 && map.box[0] <= 64, "boxes start at multiples of 1024, and are no wider than the swizzle");
+    for (int c = 0; c < map.box[2]; ++c) {
+        for (int b = 0; b < map.box[1]; ++b) {
+            for (int a = 0; a < map.box[0]; ++a) {
+                const bool inside = x + a >= 0 && x + a < map.lengths[0] && y + b >= 0 && y + b < map.lengths[1] && z + c >= 0 && z + c < map.lengths[2];
+                auto* at = map.address + (static_cast<long long>(z + c) * map.lengths[1] + y + b) * map.lengths[0] + x + a;
+                move(inside, at, shared + swizzled_address(shared_start + (c * map.box[1] + b) * 128 + 2 * a));
+            }
+        }
+    }
+}
+
+inline void prefetch_tensormap(const TensorMap*) {}
+
+inline void cp_async_bulk_tensor_3d_load(unsigned to, const TensorMap* map, int x, int y, int z, unsigned barrier)
+{
+    for_each_element(*map, to, x, y, z, [](bool inside, unsigned short* at, unsigned char* place) {
+        const unsigned short value = inside ? *at : 0;
+        std::memcpy(place, &value, 2);
+    });
+    complete_tx(barrier, 128 * map->box[1] * map->box[2]);
+}
+
+inline void cp_async_bulk_tensor_2d_load(unsigned to, const TensorMap* map, int x, int y, unsigned barrier) { cp_async_bulk_tensor_3d_load(to, map, x, y, 0, barrier); }
+
+inline void cp_async_bulk_tensor_3d_store(const TensorMap* map, int x, int y, int z, unsigned from)
+{
+    for_each_element(*map, from, x, y, z, [](bool inside, unsigned short* at, unsigned char* place) {
+        if (inside) {
+            std::memcpy(at, place, 2);
+        }
+    });
+}
+
+inline void cp_async_bulk_tensor_2d_store(const TensorMap* map, int x, int y, unsigned from) { cp_async_bulk_tensor_3d_store(map, x, y, 0, from); }
+
+inline void cp_async_bulk_commit_group() {}
+
+template <int Pending>
+void cp_async_bulk_wait_group_read() {}
+
+inline void fence_proxy_async() {}
+
+} // namespace tera::ptx

@@ -1,0 +1,219 @@
+// The Hopper kernels themselves, compiled for the host over the emulation of their instructions (emulated/): copy engine, barriers, swizzled
+// operands of wgmma, fragments, epilogues, against plain loops on integers. TERA_KERNEL: 0 wgmma_product, 1 wgmma_projection, 2 wgmma_modes.
+#include "check.h"
+#include "emulated/cuda.h"
+
+#include <cmath>
+
+#if TERA_KERNEL == 0
+#include "gemm/wgmma_product.cu"
+#elif TERA_KERNEL == 1
+#include "gemm/wgmma_projection.cu"
+#else
+#include "kronecker/wgmma_modes.cu"
+#endif
+
+using namespace tera;
+using E = Element<TERA_DTYPE>;
+using Matrix = std::vector<unsigned short>;
+
+namespace {
+
+unsigned long long random_state = 1;
+
+int random_integer(int limit)
+{
+    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+    return static_cast<int>((random_state >> 33) % (2 * limit + 1)) - limit;
+}
+
+Matrix random_matrix(int count)
+{
+    Matrix matrix(count);
+    for (auto& element : matrix) {
+        element = E::encode(static_cast<float>(random_integer(2)));
+    }
+    return matrix;
+}
+
+ptx::TensorMap map_of(Matrix& matrix, int fast, int slow, int box_fast, int box_slow)
+{
+    return {matrix.data(), {fast, slow, 1}, {box_fast, box_slow, 1}};
+}
+
+int tiles(int length, int tile) { return (length + tile - 1) / tile; }
+
+#if TERA_KERNEL == 0
+void product(int m, int n, int k, int blocks, bool accumulate)
+{
+    Matrix a = random_matrix(m * k), b = random_matrix(k * n), bias = random_matrix(n), c(m * n, 0xFFFF);
+    std::vector<float> single(m * n, 3.0f);
+    WgmmaProductArguments p{};
+    p.a = TERA_TRANSPOSED_A ? map_of(a, m, k, 64, 64) : map_of(a, k, m, 64, 128);
+    p.b = TERA_TRANSPOSED_B ? map_of(b, k, n, 64, 256) : map_of(b, n, k, 64, 64);
+    p.c = map_of(c, n, m, 64, 64);
+    p.bias = bias.data(), p.c_single = single.data();
+    p.alpha = -0.5f, p.accumulate = accumulate;
+    p.m = m, p.n = n, p.k = k;
+    p.tiles_m = tiles(m, kTileM), p.tiles_n = tiles(n, kTileN), p.group = 2;
+    emulated::launch(blocks, 1, 128 * (kConsumers + 1), [&] { wgmma_product(p); });
+    for (int row = 0; row < m; ++row) {
+        for (int column = 0; column < n; ++column) {
+            float sum = 0;
+            for (int i = 0; i < k; ++i) {
+                sum += E::decode(a[TERA_TRANSPOSED_A ? i * m + row : row * k + i]) * E::decode(b[TERA_TRANSPOSED_B ? column * k + i : i * n + column]);
+            }
+            const float value = -0.5f * sum + (TERA_BIAS ? E::decode(bias[column]) : 0) + (TERA_OUTPUT == 0 && accumulate ? 3.0f : 0);
+            const float found = TERA_OUTPUT == 0 ? single[row * n + column] : E::decode(c[row * n + column]);
+            check(found == (TERA_OUTPUT == 0 ? value : E::decode(E::encode(value))), "C[%d, %d] of %dx%dx%d is %g, not %g", row, column, m, n, k, found, value);
+        }
+    }
+}
+
+void run()
+{
+    product(128, 256, 64, 1, false);
+    product(136, 264, 200, 2, true);
+    product(264, 520, 72, 3, false);
+}
+#elif TERA_KERNEL == 1
+void projection(int tokens, int r, int s, int part_length, int blocks)
+{
+    Matrix q = random_matrix(tokens * r), right = random_matrix(tokens * s);
+    std::vector<float> d(r), e(s), rows(r, NAN), columns(s, NAN);
+    for (auto& value : d) {
+        value = static_cast<float>(random_integer(2));
+    }
+    for (auto& value : e) {
+        value = static_cast<float>(random_integer(2));
+    }
+    WgmmaProjectionArguments p{};
+    p.q = map_of(q, r, tokens, 64, 64);
+    p.p = map_of(right, s, tokens, 64, 64);
+    p.row_scale = d.data(), p.column_scale = e.data();
+    p.core = {12345, 7, static_cast<u32>(TERA_DISTRIBUTION), 10923, 1.7320508f};
+    p.rows = r, p.columns = s, p.tokens = tokens, p.part_length = part_length;
+    p.tiles_m = tiles(r, kTileM), p.tiles_n = tiles(s, kTileN), p.parts = tiles(tokens, part_length);
+    std::vector<float> row_partial(p.parts * p.tiles_n * r, NAN), column_partial(p.parts * p.tiles_m * s, NAN);
+    p.row_partial = row_partial.data(), p.column_partial = column_partial.data();
+    emulated::launch(blocks, 1, 128 * (kConsumers + 1), [&] { wgmma_projection(p); });
+    const WgmmaProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
+        p.parts * p.tiles_n, p.parts * p.tiles_m, 0.5f, tiles(r, kSumElements)};
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { wgmma_projection_sum(sums); });
+
+    std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
+    for (int i = 0; i < r; ++i) {
+        for (int j = 0; j < s; ++j) {
+            double h = 0, size = 0;
+            for (int b = 0; b < tokens; ++b) {
+                const double term = E::decode(q[b * r + i]) * static_cast<double>(E::decode(right[b * s + j]));
+                h += term;
+                size += std::fabs(term);
+            }
+            const double g = 0.5 * random_element(p.core, static_cast<u64>(i) * s + j);
+            row_sum[i] += h * g * e[j], row_size[i] += size * std::fabs(g * e[j]);
+            column_sum[j] += h * g * d[i], column_size[j] += size * std::fabs(g * d[i]);
+        }
+    }
+    for (int i = 0; i < r; ++i) {
+        check(std::fabs(rows[i] - row_sum[i]) <= 16 * 0x1p-24 * row_size[i], "row gradient %d of %dx%dx%d is %g, not %g", i, r, s, tokens, rows[i], row_sum[i]);
+    }
+    for (int j = 0; j < s; ++j) {
+        check(std::fabs(columns[j] - column_sum[j]) <= 16 * 0x1p-24 * column_size[j], "column gradient %d of %dx%dx%d is %g, not %g", j, r, s, tokens, columns[j], column_sum[j]);
+    }
+}
+
+void run()
+{
+    projection(64, 128, 256, 64, 1);
+    projection(200, 136, 264, 128, 2);
+    projection(130, 72, 520, 64, 3);
+}
+#else
+/// Kronecker factors of signs and inputs of small integers: every sum before the last rounding is exact.
+void modes(int tokens, int blocks, bool wide)
+{
+    const int in = kFirstIn * kRestIn, out = kFirstOut * kRestOut, threads = 128 * (kProducers + kConsumers);
+    Matrix input = random_matrix(tokens * in), added = random_matrix(tokens * out), output(tokens * out + 1, 0xFFFF);
+    std::vector<std::vector<float>> scales;
+    ModesArguments p{};
+    // The address itself decides whether words may be stored: a row that is not aligned must be served element by element.
+    p.wide = wide;
+    p.input = {input.data(), {kRestIn, kFirstIn, tokens}, {64, kInPadded, kTileTokens}};
+    p.output = {output.data(), {kRestOut, kFirstOut, tokens}, {64, kOut, kStoreTokens}};
+    p.factors = {99, 0, static_cast<u32>(kRademacher), 0, 1.0f};
+    p.core = {99, 0, static_cast<u32>(kRademacher), 0, 1.0f};
+    for (int m = 0; m < kModes; ++m) {
+        scales.emplace_back(kModeIn[m]);
+        for (auto& value : scales[m]) {
+            value = random_integer(3) < 0 ? -1.0f : 1.0f;
+        }
+    }
+    for (int m = 0; m < kModes; ++m) {
+        p.modes[m] = {static_cast<unsigned>(m + 1), m % 2, scales[m].data()};
+    }
+    p.transposed = output.data(), p.add = added.data(), p.ld = tokens;
+    p.tokens = tokens, p.token_tiles = tiles(tokens, kTileTokens);
+    p.rest_scale = 0.25f, p.alpha = 2.0f;
+    emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); });
+
+    // The factors mode by mode: matrix[m][o·in + i].
+    std::vector<std::vector<double>> matrix(kModes);
+    for (int m = 0; m < kModes; ++m) {
+        RandomSource source = p.factors;
+        source.stream = p.modes[m].stream;
+        for (int o = 0; o < kModeOut[m]; ++o) {
+            for (int i = 0; i < kModeIn[m]; ++i) {
+                matrix[m].push_back(random_element(source, p.modes[m].contract ? i * kModeOut[m] + o : o * kModeIn[m] + i) * scales[m][i]);
+            }
+        }
+    }
+    for (int t = 0; t < tokens; ++t) {
+        std::vector<double> values(in);
+        for (int i = 0; i < in; ++i) {
+            values[i] = TERA_SOURCE == 1 ? random_element(p.core, static_cast<u64>(t) * in + i) : E::decode(input[t * in + i]);
+        }
+        for (int m = 0, before = 1, after = in; m < kModes; ++m) {
+            after /= kModeIn[m];
+            std::vector<double> next(before * kModeOut[m] * after);
+            for (int b = 0; b < before; ++b) {
+                for (int o = 0; o < kModeOut[m]; ++o) {
+                    for (int i = 0; i < kModeIn[m]; ++i) {
+                        for (int x = 0; x < after; ++x) {
+                            next[(b * kModeOut[m] + o) * after + x] += matrix[m][o * kModeIn[m] + i] * values[(b * kModeIn[m] + i) * after + x];
+                        }
+                    }
+                }
+            }
+            values = next;
+            before *= kModeOut[m];
+        }
+        for (int o = 0; o < out; ++o) {
+            const int place = TERA_TRANSPOSED_OUT ? o * tokens + t : t * out + o;
+            const float wanted = E::decode(E::encode(static_cast<float>(0.5 * values[o] + (TERA_ADD ? E::decode(added[place]) : 0.0))));
+            const float found = E::decode(output[place]);
+            check(found == wanted, "output (%d, %d) of %d rows is %g, not %g", t, o, tokens, found, wanted);
+        }
+    }
+    check(output.back() == 0xFFFF, "nothing behind the output is written");
+}
+
+void run()
+{
+    modes(64, 1, true);
+    modes(72, 2, true);
+    if (TERA_TRANSPOSED_OUT) {
+        modes(72, 3, false);
+    } else {
+        modes(67, 3, true);
+    }
+}
+#endif
+
+} // namespace
+
+int main()
+{
+    run();
+    return finish(100);
+}
