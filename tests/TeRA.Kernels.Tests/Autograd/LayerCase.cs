@@ -33,7 +33,11 @@ internal sealed record LayerCase(string Name, WeightUpdate? Update, long OutFeat
         yield return ("tera wide core", new TeraUpdate([7], [2], [2, 2], [2, 3], seed: 3, Distribution.Rademacher, scale: 2), 7, 4);
         yield return ("lora", new LowRankUpdate(5, 4, 2, alpha: 3), 5, 4);
         yield return ("lora above full rank", new LowRankUpdate(3, 2, 5), 3, 2);
-        yield return ("shared core", new LotrUpdate(5, 7, 3, seed: 4), 5, 7);
+        yield return ("lotr", new LotrUpdate(5, 7, 3, seed: 4), 5, 7);
+        yield return ("lotr with trained sides", new LotrUpdate(4, 6, 2, LotrSides.Trained, seed: 5), 4, 6);
+        yield return ("vera", new VeraUpdate(6, 5, 3, FrozenBases.Generated(6, Distribution.Uniform)), 6, 5);
+        yield return ("randlora tall, the paper's pairing", new RandLoraUpdate(7, 5, 2, RandLoraPairing.Paper, FrozenBases.Generated(7), alpha: 3), 7, 5);
+        yield return ("randlora wide, PEFT's pairing", new RandLoraUpdate(4, 6, 3, RandLoraPairing.Peft, FrozenBases.Generated(8), alpha: 3), 4, 6);
         yield return ("full", new FullUpdate(4, 3), 4, 3);
         yield return ("three trained matrices", Three(), 5, 4);
         yield return ("random left, trained right", new AnyUpdate(

@@ -16,6 +16,9 @@ internal sealed class DenseReferenceTests
             Shape.Tera(Distribution.Normal), Shape.Tera(Distribution.Ternary(0.25), seed: 3, scale: 2), new LayerShape(2, [5], [7], [4], [2]).Tera(Distribution.Uniform),
             new LayerShape(2, [2, 1, 3, 2], [1, 2, 2, 2], [2, 2], [3, 1]).Tera(Distribution.Rademacher),
             new LowRankUpdate(4, 5, 2, alpha: 3), new LotrUpdate(4, 5, 3, seed: 9, scale: 2), new FullUpdate(3, 4),
+            new LotrUpdate(4, 5, 3, LotrSides.Trained, seed: 9), new VeraUpdate(5, 4, 3), new VeraUpdate(4, 5, 2, FrozenBases.Given(DType.Float64, [2, 6], [5, 2])),
+            new RandLoraUpdate(5, 4, 2, RandLoraPairing.Paper, alpha: 3), new RandLoraUpdate(4, 5, 3, RandLoraPairing.Paper, alpha: 3),
+            new RandLoraUpdate(5, 4, 3, RandLoraPairing.Peft, alpha: 3), new RandLoraUpdate(4, 5, 2, RandLoraPairing.Peft, FrozenBases.Given(DType.Float64, [2, 1, 6], [7, 3, 2]), alpha: 3),
         }.Select((update, i) => new TestCaseData(update).SetArgDisplayNames($"{update.Method} {update.OutFeatures}x{update.InFeatures} {i}"));
 
     [Test]

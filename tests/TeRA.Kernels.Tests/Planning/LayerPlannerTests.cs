@@ -183,6 +183,10 @@ internal sealed class LayerPlannerTests
         new TeraUpdate([2, 3], [4, 2], [5], [3]),
         new LowRankUpdate(6, 5, 3),
         new LotrUpdate(6, 5, 3),
+        new LotrUpdate(6, 5, 3, LotrSides.Trained),
+        new VeraUpdate(6, 5, 3),
+        new RandLoraUpdate(6, 5, 2, RandLoraPairing.Paper),
+        new RandLoraUpdate(6, 5, 2, RandLoraPairing.Peft, FrozenBases.Given(DType.BFloat16, [2, 1, 7], [8, 4, 2])),
         new FullUpdate(6, 5),
     ];
 
