@@ -22,6 +22,10 @@ internal static class FinetuneCommand
     private static readonly Option<string> Distribution = new("--distribution") { Description = "normal, uniform, rademacher, ternary or ternary:P.", DefaultValueFactory = _ => "normal" };
     private static readonly Option<string[]> Modes = new("--modes") { Description = "SIZE=AxB…: modes of layer sides of that length, for example 256=16x16; proposed otherwise.", DefaultValueFactory = _ => [] };
     private static readonly Option<string[]> Ranks = new("--ranks") { Description = "SIZE=RxS…: ranks of layer sides of that length; the modes otherwise (full rank).", DefaultValueFactory = _ => [] };
+    private static readonly Option<string[]> Methods = new("--method")
+    {
+        Description = $"Other ways to compare with, any of {string.Join(", ", ComparedMethod.Names)}.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lotr", "lora", "full"],
+    };
     private static readonly Option<string?> Out = new("--out") { Description = "Folder for the adapter; a temporary one otherwise." };
     private static readonly Option<bool> Force = new("--force") { Description = "Replace an adapter that is already there." };
 
@@ -29,7 +33,7 @@ internal static class FinetuneCommand
     {
         var command = new Command("finetune", "Pretrain a small network, shift its task, adapt it with TeRA and compare with other ways.")
         {
-            Device, Hidden, Seed, Epochs, PretrainEpochs, Batch, Rate, Scale, Distribution, Modes, Ranks, Out, Force,
+            Device, Hidden, Seed, Epochs, PretrainEpochs, Batch, Rate, Scale, Distribution, Modes, Ranks, Methods, Out, Force,
         };
         CommandHost.SetAction(command, Run);
         return command;
@@ -71,6 +75,7 @@ internal static class FinetuneCommand
             Distribution = OptionText.Distribution(result.GetValue(Distribution)!),
             Modes = OptionText.SizedLengths(result.GetValue(Modes)!, "--modes"),
             Ranks = OptionText.SizedLengths(result.GetValue(Ranks)!, "--ranks"),
+            Methods = [.. result.GetValue(Methods)!.Select(ComparedMethod.Parse).Distinct()],
             Out = result.GetValue(Out),
             Force = result.GetValue(Force),
         };

@@ -76,6 +76,14 @@ internal static class OptionText
         _ => throw new UsageException($"--dtype: expected float32, bfloat16, float16 or float64, found '{text}'."),
     };
 
+    /// <summary>paper or peft.</summary>
+    public static RandLoraPairing Pairing(string text) => text.ToLowerInvariant() switch
+    {
+        "paper" => RandLoraPairing.Paper,
+        "peft" => RandLoraPairing.Peft,
+        _ => throw new UsageException($"--pairing: expected paper or peft, found '{text}'."),
+    };
+
     /// <summary>auto, merged or factored.</summary>
     public static ExecutionPath Path(string text) => text.ToLowerInvariant() switch
     {

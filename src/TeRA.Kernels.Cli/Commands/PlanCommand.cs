@@ -12,8 +12,10 @@ internal static class PlanCommand
     private static readonly Option<long> OutFeatures = new("--out") { Description = "N, output features.", Required = true };
     private static readonly Option<long> InFeatures = new("--in") { Description = "K, input features.", Required = true };
     private static readonly Option<long> Tokens = new("--tokens") { Description = "B, rows of X.", Required = true };
-    private static readonly Option<string> Method = new("--method") { Description = "tera, lora, lotr or full.", DefaultValueFactory = _ => "tera" };
-    private static readonly Option<long?> Rank = new("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r for lora and lotr (16 otherwise)." };
+    private static readonly Option<string> Method = new("--method") { Description = MethodChoice.Names + ".", DefaultValueFactory = _ => "tera" };
+    private static readonly Option<long?> Rank = new("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r of the others (16 for lora and lotr, 32 for randlora, 256 for vera otherwise)." };
+    private static readonly Option<string> Pairing = new("--pairing") { Description = "paper or peft: which columns of randlora's B meet which rows of A.", DefaultValueFactory = _ => "paper" };
+    private static readonly Option<bool> TrainSides = new("--train-sides") { Description = "Train lotr's shared L and R instead of drawing them." };
     private static readonly Option<string?> RowModes = new("--row-modes") { Description = "AxBxC with product N; proposed otherwise." };
     private static readonly Option<string?> RowRanks = new("--row-ranks") { Description = "One for each row mode." };
     private static readonly Option<string?> ColumnModes = new("--col-modes") { Description = "AxBxC with product K; proposed otherwise." };
@@ -28,7 +30,7 @@ internal static class PlanCommand
     {
         var command = new Command("plan", "What would run for a layer: path, launches, bytes, operations, trained numbers, rank, predicted time.")
         {
-            OutFeatures, InFeatures, Tokens, Method, Rank, RowModes, RowRanks, ColumnModes, ColumnRanks, DTypeName, Device, Path, Keep, Bias,
+            OutFeatures, InFeatures, Tokens, Method, Rank, Pairing, TrainSides, RowModes, RowRanks, ColumnModes, ColumnRanks, DTypeName, Device, Path, Keep, Bias,
         };
         CommandHost.SetAction(command, Run);
         return command;
@@ -76,15 +78,14 @@ internal static class PlanCommand
 
     private static WeightUpdate Update(ParseResult result)
     {
-        long n = result.GetValue(OutFeatures), k = result.GetValue(InFeatures), r = result.GetValue(Rank) ?? 16;
-        return result.GetValue(Method)!.ToLowerInvariant() switch
+        long n = result.GetValue(OutFeatures), k = result.GetValue(InFeatures);
+        string method = result.GetValue(Method)!.ToLowerInvariant();
+        return method == "tera" ? Tera(result, n, k) : MethodChoice.Create(method, n, k, new MethodOptions
         {
-            "tera" => Tera(result, n, k),
-            "lora" => new LowRankUpdate(n, k, r),
-            "lotr" => new LotrUpdate(n, k, r),
-            "full" => new FullUpdate(n, k),
-            string other => throw new UsageException($"--method: expected tera, lora, lotr or full, found '{other}'."),
-        };
+            Rank = result.GetValue(Rank),
+            Pairing = OptionText.Pairing(result.GetValue(Pairing)!),
+            Sides = result.GetValue(TrainSides) ? LotrSides.Trained : LotrSides.Frozen,
+        });
     }
 
     private static TeraUpdate Tera(ParseResult result, long n, long k)

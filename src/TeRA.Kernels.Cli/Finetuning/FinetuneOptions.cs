@@ -27,6 +27,9 @@ internal sealed record FinetuneOptions
     /// <summary>Ranks for layer sides of a given length; others are the modes themselves (full rank).</summary>
     public required IReadOnlyDictionary<long, ImmutableArray<long>> Ranks { get; init; }
 
+    /// <summary>What TeRA is compared with, in order.</summary>
+    public required ImmutableArray<ComparedMethod> Methods { get; init; }
+
     /// <summary>Where the adapter is written; null for a temporary folder.</summary>
     public required string? Out { get; init; }
 

@@ -9,7 +9,6 @@ namespace TeRA.Kernels.Cli.Finetuning;
 internal sealed class FinetuneRun(FinetuneOptions options, Device device, string reason, IProgressReport progress, CancellationToken cancellation)
 {
     private const float PretrainingRate = 3e-3f;
-    private const float DenseRate = 3e-3f;
 
     private readonly Trainer trainer = new(device, options.Batch, options.Seed, cancellation);
     private readonly (Digits Training, Digits HeldOut) old = Digits.Load(options.Seed);
@@ -22,9 +21,7 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
         var rows = new List<FinetuneRow> { Base(weights, shifted.HeldOut) };
         (FinetuneRow tera, string folder, double reloaded, LayerDeviation deviation) = AdaptWithTera(weights, shifted);
         rows.Add(tera);
-        rows.Add(Adapt("LoTR core, frozen sides", weights, shifted, layer => SameCount(layer), DenseRate * 10));
-        rows.Add(Adapt("LoRA r=1", weights, shifted, layer => new LowRankUpdate(layer.OutFeatures, layer.InFeatures, 1, seed: (ulong)options.Seed), DenseRate));
-        rows.Add(Adapt("full fine-tuning", weights, shifted, layer => new FullUpdate(layer.OutFeatures, layer.InFeatures), DenseRate / 3));
+        rows.AddRange(options.Methods.Select(method => Adapt(method.Label, weights, shifted, layer => method.Update(layer, options), method.LearningRate)));
         return new FinetuneReport
         {
             Device = $"{device.Id} ({device.Name})",
@@ -85,12 +82,5 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
         long[] ranks = [.. network.Layers.Select(layer => layer.Update!.RankBound)];
         return new FinetuneRow(
             method, network.TrainedCount, ranks, network.TrainedCount * sizeof(float), loss, network.Accuracy(task.HeldOut), network.Accuracy(old.HeldOut), seconds);
-    }
-
-    /// <summary>The low-rank update that comes closest to TeRA's number of trained numbers without exceeding it.</summary>
-    private LotrUpdate SameCount(LayerWeights layer)
-    {
-        long rank = Math.Max(1, (long)Math.Sqrt(options.Update(layer).TrainedCount));
-        return new LotrUpdate(layer.OutFeatures, layer.InFeatures, rank, LotrSides.Frozen, (ulong)options.Seed, options.Distribution);
     }
 }

@@ -72,6 +72,8 @@ public class CommandTests
     [TestCase("tera", 48)]
     [TestCase("lora", 131072)]
     [TestCase("lotr", 256)]
+    [TestCase("randlora", 528384)]
+    [TestCase("vera", 4352)]
     [TestCase("full", 16777216)]
     public void Plan_counts_what_trains(string method, long trained)
     {
@@ -81,6 +83,34 @@ public class CommandTests
         Assert.That((long)run.Json["trained_numbers"]!, Is.EqualTo(method == "tera" ? 48 : trained));
         Assert.That(run.Json["forward"]!["steps"]!.AsArray(), Is.Not.Empty);
         Assert.That((double)run.Json["predicted_seconds"]!, Is.Positive);
+    }
+
+    [TestCase("--method", "dora", "expected tera, randlora, vera, lotr, lora or full, found 'dora'")]
+    [TestCase("--pairing", "other", "--pairing: expected paper or peft, found 'other'")]
+    public void Plan_refuses_in_words(string option, string value, string words)
+    {
+        string[] method = option == "--pairing" ? ["--method", "randlora"] : [];
+        CommandLine run = CommandLine.Run(["plan", "--out", "64", "--in", "64", "--tokens", "8", "--device", "h100", option, value, .. method]);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage));
+        Assert.That(run.Errors, Does.Contain(words));
+    }
+
+    [Test]
+    public void Plan_tells_the_pairings_and_the_sides_apart()
+    {
+        string[] line = ["plan", "--out", "96", "--in", "64", "--tokens", "512", "--device", "h100", "--json"];
+        Assert.That(CommandLine.Run([.. line, "--method", "randlora", "--pairing", "peft", "--rank", "8"]).Errors, Does.Contain("Right = 8 copies scaled by randlora_lambda, randlora_gamma"));
+        Assert.That((long)CommandLine.Run([.. line, "--method", "lotr", "--rank", "4", "--train-sides"]).Json["trained_numbers"]!, Is.EqualTo(16 + (4 * (96 + 64))));
+    }
+
+    [Test]
+    public void Finetune_compares_with_the_methods_asked_for()
+    {
+        string[] line = ["finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--learning-rate", "0.05", "--pretrain-epochs", "6", "--method", "randlora", "vera", "--json"];
+        JsonArray rows = CommandLine.Run(line).Json["methods"]!.AsArray();
+        Assert.That(rows.Select(row => (string?)row!["method"]), Is.EqualTo(new[] { "base, frozen", "TeRA", "RandLoRA r=16", "VeRA r=64" }));
+        Assert.That(rows.Skip(1).Select(row => (double)row!["accuracy_new_task"]!), Is.All.GreaterThan((double)rows[0]!["accuracy_new_task"]! + 0.2), "each adapts");
+        Assert.That(CommandLine.Run("finetune", "--method", "tera").ExitCode, Is.EqualTo(ExitCodes.Usage), "TeRA is always there");
     }
 
     [Test]
@@ -96,7 +126,7 @@ public class CommandTests
     public void Finetune_trains_saves_and_reads_back()
     {
         using var folder = new TemporaryFolder();
-        string[] line = ["finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--pretrain-epochs", "6", "--out", folder["adapter"], "--json"];
+        string[] line = ["finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--learning-rate", "0.05", "--pretrain-epochs", "6", "--out", folder["adapter"], "--json"];
         CommandLine run = CommandLine.Run(line);
         Assert.That(run.ExitCode, Is.Zero, run.Errors);
         JsonNode json = run.Json;

@@ -204,11 +204,11 @@ internal sealed class CudaAdapterTests : AdapterContract
         using CudaStream stream = cuda.CreateStream();
         using var layer = new AdapterLayer(cuda, 12, 9, 6, new AdaptedLinearOptions { Path = path });
         LayerAdapter live = layer.Add("live", new RandLoraUpdate(12, 9, 3, RandLoraPairing.Paper)), other = layer.Add("other", live.Update);
-        layer.Randomise(other, 50);
+        AdapterLayer.Randomise(other, 50);
         layer.Linear.EnableOnly(other);
         double[] wanted = layer.Forward();
         layer.Linear.EnableOnly(live);
-        layer.Randomise(live, 60);
+        AdapterLayer.Randomise(live, 60);
         layer.Linear.Forward(layer.X, layer.Y, null, stream.Handle);
         live.CopyFrom(live, stream.Handle);
         stream.Synchronize();

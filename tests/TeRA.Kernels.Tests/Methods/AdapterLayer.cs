@@ -67,7 +67,7 @@ internal sealed class AdapterLayer : IDisposable
 
     public LayerAdapter Add(string name, WeightUpdate update, GivenTensors? given = null) => Linear.Add(name, update, given);
 
-    public void Randomise(LayerAdapter adapter, ulong seed)
+    public static void Randomise(LayerAdapter adapter, ulong seed)
     {
         foreach (Parameter parameter in adapter.Parameters)
         {

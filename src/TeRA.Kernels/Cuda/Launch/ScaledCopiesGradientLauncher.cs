@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -77,7 +78,8 @@ internal sealed class ScaledCopiesGradientLauncher : CompiledStep
         partsKernel?.Launch(arguments, ((uint)ElementGrid.DivideUp(step.Copies * step.Columns, ElementGrid.Threads), 1, 1), ElementGrid.Threads, 0, stream);
     }
 
-    private static KernelRequest Request(string entry, DType dtype) => new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]);
+    private static KernelRequest Request(string entry, DType dtype) =>
+        new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

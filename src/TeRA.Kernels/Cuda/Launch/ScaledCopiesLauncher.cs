@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
 
@@ -53,7 +54,7 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     }
 
     private static KernelRequest Request(DType input, DType output) =>
-        new("elementwise/scaled_copies.cu", "scaled_copies", [$"-DTERA_INPUT={(int)input}", $"-DTERA_OUTPUT={(int)output}"]);
+        new("elementwise/scaled_copies.cu", "scaled_copies", [$"-DTERA_INPUT={(int)input}", $"-DTERA_OUTPUT={(int)output}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments
