@@ -20,8 +20,9 @@ internal static class WgmmaProductRules
     /// <summary>The target that they are compiled for.</summary>
     public const string Target = "sm_90a";
 
-    // One tile a multiprocessor. With less than this share of them at work, the portable engine's smaller tiles and split sums win.
-    private const double LeastShareOfProcessors = 0.36;
+    // One tile a multiprocessor: a single wave takes the same time however few tiles it has, and with less than this share of the
+    // multiprocessors at work the portable engine's smaller tiles and split sums win (bench/NOTES.md).
+    private const double LeastShareOfProcessors = 0.24;
 
     // A row in memory is a multiple of 16 bytes.
     private const int RowElements = 8;
