@@ -22,6 +22,7 @@ internal static class Program
         root.Subcommands.Add(FinetuneCommand.Create());
         root.Subcommands.Add(ApplyCommand.Create());
         root.Subcommands.Add(InspectCommand.Create());
+        root.Subcommands.Add(ConvertCommand.Create());
         root.Subcommands.Add(MergeCommand.Create());
         root.Subcommands.Add(CheckCommand.Create());
         root.Subcommands.Add(PlanCommand.Create());

@@ -31,11 +31,11 @@ internal sealed class ModuleApplication(
         return new ModuleResult(module, $"{n}x{k}, {tokens} tokens, {dtype.Label()}, {plan.Path.ToString().ToLowerInvariant()}", results);
     }
 
+    /// <summary>Gradients start at zero; those that a group of modules shares add up from module to module.</summary>
     private void Backward(string module, AdaptedLinear layer, LayerContext context, Tensor xs, SafetensorsEntry x, List<(string, Tensor)> results)
     {
         using Tensor dy = LoadActivation(module + ".dy", layer.OutFeatures, xs.DType, x);
         using Tensor dx = device.Allocate(xs.DType, xs.Shape);
-        layer.ZeroGradients();
         layer.Backward(context, xs, dy, dx);
         results.Add((module + ".dx", ToHost(dx, x)));
         foreach ((Parameter parameter, string name) in layer.Parameters.Zip(Names(binding.Module(module))))

@@ -50,7 +50,7 @@ internal static class ApplyCommand
         {
             SafetensorsWriter.Write(
                 options.Output,
-                results.SelectMany(module => module.Tensors).Select(tensor => SafetensorsSource.From(tensor.Name, tensor.Tensor)),
+                Latest(results).Select(tensor => SafetensorsSource.From(tensor.Key, tensor.Value)),
                 new Dictionary<string, string> { ["format"] = "pt" },
                 options.Force);
             Print(context, options, device, reason, results, clock.Elapsed);
@@ -62,6 +62,18 @@ internal static class ApplyCommand
         }
 
         return ExitCodes.Success;
+    }
+
+    /// <summary>Each tensor once: the gradient of what modules share is whole after the last of them.</summary>
+    private static Dictionary<string, Tensor> Latest(List<ModuleResult> results)
+    {
+        var latest = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach ((string name, Tensor tensor) in results.SelectMany(module => module.Tensors))
+        {
+            latest[name] = tensor;
+        }
+
+        return latest;
     }
 
     private static AdapterBinding Bind(Adapter adapter, Checkpoint baseModel)

@@ -13,6 +13,7 @@ public sealed class AdapterBinding : IDisposable
     private readonly ImmutableDictionary<string, Func<float[]>> otherBiases;
     private readonly Lock gate = new();
     private readonly Dictionary<Device, Tensor[]> resident = [];
+    private readonly Dictionary<(string Left, Device Device, DType DType), LotrGroup> groups = [];
 
     internal AdapterBinding(LoadReport report, ImmutableArray<AdapterModule> modules, Projection? projection = null, ImmutableDictionary<string, Func<float[]>>? otherBiases = null)
     {
@@ -55,7 +56,7 @@ public sealed class AdapterBinding : IDisposable
             : throw new ArgumentException($"The adapter has no bias of its own for {Quote.Text(module)}.", nameof(module));
     }
 
-    /// <summary>A layer with the adapter's values; frozen bases are resident once a device and shared by its layers.</summary>
+    /// <summary>A layer with the adapter's values; frozen bases are resident once a device, and layers of one LoTR group have one L and R.</summary>
     /// <param name="module">The module's name.</param>
     /// <param name="device">Where the layer is to be.</param>
     /// <param name="weight">W0, on that device.</param>
@@ -66,7 +67,7 @@ public sealed class AdapterBinding : IDisposable
     {
         AdapterModule found = Module(module);
         options ??= new AdaptedLinearOptions();
-        var given = new GivenTensors { Stored = Resident(device) };
+        var given = new GivenTensors { Stored = Resident(device), Shared = Shared(found, device, weight) };
         var layer = new AdaptedLinear(device, weight, bias, found.Update, options with { TrainBias = options.TrainBias || found.BiasName is not null }, given);
         try
         {
@@ -80,7 +81,7 @@ public sealed class AdapterBinding : IDisposable
         }
     }
 
-    /// <summary>Releases the resident bases; layers made here must not be used afterwards.</summary>
+    /// <summary>Releases resident bases and shared parameters; layers made here must not be used afterwards.</summary>
     public void Dispose()
     {
         lock (gate)
@@ -90,7 +91,13 @@ public sealed class AdapterBinding : IDisposable
                 tensor.Dispose();
             }
 
+            foreach (LotrGroup group in groups.Values)
+            {
+                group.Dispose();
+            }
+
             resident.Clear();
+            groups.Clear();
         }
     }
 
@@ -114,10 +121,38 @@ public sealed class AdapterBinding : IDisposable
         }
     }
 
+    /// <summary>L and R of a LoTR group, made with the file's values when the first of its layers is.</summary>
+    private IReadOnlyList<Parameter> Shared(AdapterModule module, Device device, Tensor weight)
+    {
+        if (module.Update is not LotrUpdate { Sides: LotrSides.Trained } update)
+        {
+            return [];
+        }
+
+        ArgumentNullException.ThrowIfNull(weight);
+        lock (gate)
+        {
+            (string Left, Device Device, DType DType) key = (module.TensorNames[1], device, weight.DType.ParameterDType());
+            if (!groups.TryGetValue(key, out LotrGroup? group))
+            {
+                groups.Add(key, group = new LotrGroup(module.TensorNames[1], device, weight.DType, update));
+                Set(group.Parameters[0].Value, module.ReadTrained(1));
+                Set(group.Parameters[1].Value, module.ReadTrained(2));
+            }
+
+            return group.Parameters;
+        }
+    }
+
     private static void SetValues(AdaptedLinear layer, AdapterModule module)
     {
         for (int i = 0; i < module.TensorNames.Length; i++)
         {
+            if (module.Update.Trained[i].IsShared)
+            {
+                continue;
+            }
+
             Set(layer.Parameters[i].Value, module.ReadTrained(i));
         }
 

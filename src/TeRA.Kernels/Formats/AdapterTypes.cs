@@ -7,8 +7,9 @@ internal static class AdapterTypes
     {
         TeraConfig.PeftTypeName => TeraFolder.Open(folder, config, file),
         LoraMethod.Type or VeraMethod.Type or RandLoraMethod.Type => PeftAdapter.Open(folder, config, file, options),
+        LotrConfig.Type => LotrFolder.Open(folder, config, file),
         string other => throw new FileFormatException(
             config.Path, FileRule.AdapterType,
-            $"expected peft_type \"TERA\", \"LORA\", \"VERA\" or \"RANDLORA\", found {Quote.Text(other)}: adapters of that method aren't read here."),
+            $"expected peft_type \"TERA\", \"LOTR\", \"LORA\", \"VERA\" or \"RANDLORA\", found {Quote.Text(other)}: adapters of that method aren't read here."),
     };
 }

@@ -56,17 +56,25 @@ public sealed class TeraConfig
     /// <summary>The document to write: the one read, with every known key set anew.</summary>
     public AdapterConfig ToDocument()
     {
-        bool ternary = Source.Distribution.Kind == DistributionKind.Ternary;
         AdapterConfig document = Document
             .With("peft_type", PeftTypeName)
-            .With("factor_format", FactorFormatNumber)
-            .With("seed", Source.Seed)
-            .With("distribution", Source.Distribution.Kind.ToString().ToLowerInvariant())
             .With("scale", Scale)
             .With("target_modules", TargetModules)
             .With("base_model_name_or_path", BaseModelNameOrPath)
             .WithJson("shapes", TeraShapes.Write(this));
-        return ternary ? document.With("ternary_p", Source.Distribution.TernaryProbability) : document.Without("ternary_p");
+        return WithSource(document, Source);
+    }
+
+    /// <summary>A document with the keys of frozen-random factors: format, seed and distribution.</summary>
+    internal static AdapterConfig WithSource(AdapterConfig document, RandomSource source)
+    {
+        document = document
+            .With("factor_format", FactorFormatNumber)
+            .With("seed", source.Seed)
+            .With("distribution", source.Distribution.Kind.ToString().ToLowerInvariant());
+        return source.Distribution.Kind == DistributionKind.Ternary
+            ? document.With("ternary_p", source.Distribution.TernaryProbability)
+            : document.Without("ternary_p");
     }
 
     private static void CheckType(AdapterConfig document)
@@ -77,6 +85,11 @@ public sealed class TeraConfig
             throw new FileFormatException(document.Path, FileRule.AdapterType, $"expected peft_type \"{PeftTypeName}\", found {Quote.Text(type)}: this is an adapter of another method, which this reader doesn't take.");
         }
 
+        CheckFactorFormat(document);
+    }
+
+    internal static void CheckFactorFormat(AdapterConfig document)
+    {
         JsonElement format = document.Required("factor_format");
         if (format.ValueKind != JsonValueKind.Number || !format.TryGetUInt64(out ulong number) || number != FactorFormatNumber)
         {
@@ -84,7 +97,7 @@ public sealed class TeraConfig
         }
     }
 
-    private static Distribution ReadDistribution(AdapterConfig document)
+    internal static Distribution ReadDistribution(AdapterConfig document)
     {
         string name = document.Text("distribution");
         bool hasProbability = document.TryGet("ternary_p", out JsonElement probability) && probability.ValueKind != JsonValueKind.Null;

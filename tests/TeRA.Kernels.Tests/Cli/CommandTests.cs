@@ -54,7 +54,7 @@ public class CommandTests
     {
         CommandLine run = CommandLine.Run("--help");
         Assert.That(run.ExitCode, Is.Zero);
-        foreach (string command in new[] { "finetune", "apply", "check", "plan", "devices" })
+        foreach (string command in new[] { "finetune", "apply", "inspect", "convert", "merge", "check", "plan", "devices" })
         {
             Assert.That(run.Output, Does.Contain(command));
         }

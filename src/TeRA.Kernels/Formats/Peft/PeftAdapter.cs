@@ -52,15 +52,20 @@ internal sealed class PeftAdapter : Adapter
     }
 
     /// <summary>Takes the frozen bases that PEFT repeats for every module once; everything else stays as it is.</summary>
-    public override void Save(string folder, bool overwrite = false)
+    public override void Save(string folder, bool overwrite = false) => AdapterFolder.Save(
+        folder, Config, [.. Own(), .. content.Projections.Select(pair => SafetensorsSource.From(file, pair.Value[0].Name, PeftName.Shared(pair.Key)))], overwrite, Metadata());
+
+    /// <summary>The same with bases that may not be in the file.</summary>
+    public void SaveWithBases(string folder, Projection bases, bool overwrite)
     {
-        IEnumerable<SafetensorsEntry> own = content.Modules.Values.SelectMany(module => module.Values).Concat(content.Biases.Values);
-        SafetensorsSource[] tensors =
-        [
-            .. own.Select(entry => SafetensorsSource.From(file, entry.Name)),
-            .. content.Projections.Select(pair => SafetensorsSource.From(file, pair.Value[0].Name, PeftName.Shared(pair.Key))),
-        ];
-        AdapterFolder.Save(folder, Config, tensors, overwrite, Metadata());
+        if (content.Projections.Count > 0)
+        {
+            Save(folder, overwrite);
+            return;
+        }
+
+        AdapterConfig saved = Config.WithJson("save_projection", "true");
+        AdapterFolder.Save(folder, saved, [.. Own(), .. PeftWriter.Shared(projection!.Names, bases)], overwrite, Metadata());
     }
 
     internal override AdapterBinding BindModules(IReadOnlyDictionary<string, LayerSize> baseModules)
@@ -94,6 +99,9 @@ internal sealed class PeftAdapter : Adapter
             throw config.Wrong("bias", "\"none\", \"all\" or the method's own \"…_only\"", config.Required("bias"));
         }
     }
+
+    private IEnumerable<SafetensorsSource> Own() => content.Modules.Values.SelectMany(module => module.Values)
+        .Concat(content.Biases.Values).Select(entry => SafetensorsSource.From(file, entry.Name));
 
     private Dictionary<string, string> Metadata() => file.Metadata.Count == 0
         ? new Dictionary<string, string> { ["format"] = "pt" }

@@ -8,23 +8,24 @@ internal static class PeftFit
     public static IEnumerable<LoadProblem> Compare(PeftMethod method, string module, SortedDictionary<string, SafetensorsEntry> tensors, LayerSize? size)
     {
         ImmutableArray<ImmutableArray<long>> shapes = method.Shapes(module, size);
-        for (int i = 0; i < shapes.Length; i++)
+        return shapes.SelectMany((shape, i) => Compare(PeftName.Of(module, method.Parameters[i]), tensors.GetValueOrDefault(method.Parameters[i]), shape, size));
+    }
+
+    /// <summary>Compares one tensor, if it is there, with the shape it should have.</summary>
+    public static IEnumerable<LoadProblem> Compare(string name, SafetensorsEntry? entry, ImmutableArray<long> shape, LayerSize? size)
+    {
+        string expected = $"expected the tensor {Quote.Text(name)} of shape {Show(shape)}{(size is { } known ? $" for a weight of {known}" : string.Empty)}, found ";
+        if (entry is null)
         {
-            string parameter = method.Parameters[i];
-            string name = PeftName.Of(module, parameter);
-            string expected = $"expected the tensor {Quote.Text(name)} of shape {Show(shapes[i])}{(size is { } known ? $" for a weight of {known}" : string.Empty)}, found ";
-            if (!tensors.TryGetValue(parameter, out SafetensorsEntry? entry))
-            {
-                yield return new LoadProblem(FileRule.MissingTensor, name, expected + "none.");
-            }
-            else if (!Fits(entry.Shape, shapes[i]))
-            {
-                yield return new LoadProblem(FileRule.ShapeMismatch, name, $"{expected}shape {Quote.Shape(entry.Shape.AsSpan())}.");
-            }
-            else if (entry.DType.ToTensorDType() is null)
-            {
-                yield return new LoadProblem(FileRule.WrongDType, name, $"the tensor {Quote.Text(name)} must be F32, BF16, F16 or F64, found {entry.DType.Label()}.");
-            }
+            yield return new LoadProblem(FileRule.MissingTensor, name, expected + "none.");
+        }
+        else if (!Fits(entry.Shape, shape))
+        {
+            yield return new LoadProblem(FileRule.ShapeMismatch, name, $"{expected}shape {Quote.Shape(entry.Shape.AsSpan())}.");
+        }
+        else if (entry.DType.ToTensorDType() is null)
+        {
+            yield return new LoadProblem(FileRule.WrongDType, name, $"the tensor {Quote.Text(name)} must be F32, BF16, F16 or F64, found {entry.DType.Label()}.");
         }
     }
 
