@@ -55,6 +55,7 @@ internal sealed class AdapterLayer : IDisposable
             Add("randlora", new RandLoraUpdate(n, k, 3, RandLoraPairing.Paper, alpha: 3)),
             Add("peft", new RandLoraUpdate(n, k, 2, RandLoraPairing.Peft, FrozenBases.Given(a, b), alpha: 2), new GivenTensors { Stored = [a, b] }),
             Add("full", new FullUpdate(n, k)),
+            Add("tera again", TeraUpdate.Propose(n, k, 0.25, seed: 3, Distribution.Uniform)),
         ];
         foreach (LayerAdapter adapter in adapters)
         {
