@@ -1,0 +1,155 @@
+using System.Text.Json.Nodes;
+using NUnit.Framework;
+using TeRA.Kernels.Cli;
+using TeRA.Kernels.Tests.Formats.Peft;
+
+namespace TeRA.Kernels.Tests.Cli;
+
+/// <summary><c>tera inspect</c>, <c>convert</c>, <c>merge</c>, and <c>apply</c> on adapters that PEFT wrote.</summary>
+[NonParallelizable]
+public class AdapterCommandTests
+{
+    private static string[] Golden => PeftFixtures.Golden;
+
+    [TestCaseSource(nameof(Golden))]
+    public void Apply_gives_what_PEFT_gave(string name)
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder(name);
+        CommandLine run = Apply(folder, golden, golden);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors")), actual = SafetensorsFile.Open(folder["out"]);
+        string[] names = [.. expected.Tensors.Keys.Where(key => !key.EndsWith(".x", StringComparison.Ordinal) && !key.EndsWith(".dy", StringComparison.Ordinal) && !key.EndsWith(".delta", StringComparison.Ordinal))];
+        Assert.That(actual.Tensors.Keys, Is.EquivalentTo(names));
+        foreach (string tensor in names)
+        {
+            // The golden fixture judges each number by its own terms; here the files are compared as a user would.
+            float[] values = expected.ReadSingles(tensor);
+            Assert.That(actual.ReadSingles(tensor), Is.EqualTo(values).Within(3e-6 * values.Max(Math.Abs)), tensor);
+        }
+
+        Assert.That(run.Errors.Contains("note: the frozen bases are not in the file", StringComparison.Ordinal), Is.EqualTo(name.EndsWith("noproj", StringComparison.Ordinal)));
+    }
+
+    [Test]
+    public void Inspect_tells_what_is_there_and_how_it_fits()
+    {
+        string golden = PeftFixtures.Folder("randlora-mixed-noproj");
+        CommandLine run = CommandLine.Run("inspect", golden, "--base", Path.Combine(golden, "base.safetensors"), "--json");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        JsonNode json = run.Json;
+        Assert.Multiple(() =>
+        {
+            Assert.That((string?)json["type"], Is.EqualTo("RANDLORA"));
+            Assert.That((long)json["trained_numbers"]!, Is.EqualTo(562));
+            Assert.That(json["modules"]!.AsArray().Select(module => (string?)module), Is.EqualTo(new[] { "fc0", "fc1", "fc2" }));
+            Assert.That((long)json["fitted"]![2]!["rank_bound"]!, Is.EqualTo(40));
+            Assert.That(json["problems"]!.AsArray(), Is.Empty);
+            Assert.That((string?)json["notes"]![0], Does.Contain("projection_prng_key 5"));
+            Assert.That(run.Errors, Does.Contain("base_model.model.fc2.randlora_gamma"));
+        });
+    }
+
+    [Test]
+    public void Inspect_lists_every_problem_and_exits_with_3()
+    {
+        using var folder = new TemporaryFolder();
+        Dictionary<string, SafetensorsSource> tensors = PeftFixtures.LoraTensors();
+        tensors.Remove("base_model.model.m.v.lora_B.weight");
+        Kernels.Tests.Formats.FormatFixtures.WriteAdapter(folder["adapter"], PeftFixtures.Lora, [.. tensors.Values, PeftFixtures.Random("odd", 2)]);
+        CommandLine run = CommandLine.Run("inspect", folder["adapter"], "--json");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.BadInput));
+        Assert.That(run.Json["problems"]!.AsArray().Select(problem => (string?)problem!["rule"]), Is.EqualTo(new[] { "missing-tensor", "unknown-tensor" }));
+    }
+
+    [Test]
+    public void Vera_converted_to_Lora_gives_the_same_outputs()
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder("vera-mixed-noproj");
+        CommandLine run = CommandLine.Run("convert", golden, "--to", "lora", "--base", Path.Combine(golden, "base.safetensors"), "--out", folder["lora"], "--json");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That((string?)run.Json["to"], Is.EqualTo("LORA"));
+        Assert.That(Apply(folder, golden, folder["lora"]).ExitCode, Is.Zero);
+        using SafetensorsFile expected = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors")), actual = SafetensorsFile.Open(folder["out"]);
+        foreach (string tensor in new[] { "fc0.y", "fc1.y", "fc2.y", "fc0.dx", "fc1.dx", "fc2.dx" })
+        {
+            float[] values = expected.ReadSingles(tensor);
+            Assert.That(actual.ReadSingles(tensor), Is.EqualTo(values).Within(3e-6 * values.Max(Math.Abs)), tensor);
+        }
+    }
+
+    [TestCase("vera-mixed-noproj")]
+    [TestCase("randlora-mixed-noproj")]
+    [TestCase("randlora-sparse-noproj")]
+    public void Bases_can_be_put_into_the_file(string name)
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder(name);
+        CommandLine run = CommandLine.Run("convert", golden, "--with-bases", "--base", Path.Combine(golden, "base.safetensors"), "--out", folder["full"]);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        CommandLine apply = Apply(folder, golden, folder["full"]);
+        Assert.That(apply.ExitCode, Is.Zero, apply.Errors);
+        Assert.That(apply.Errors, Does.Not.Contain("note:"));
+    }
+
+    [TestCase("randlora-square", "--to lora --base {base}", "rank up to 48")]
+    [TestCase("vera-square", "--to lora", "--base")]
+    [TestCase("lora-square", "--to vera", "LORA can be written as LORA")]
+    [TestCase("lora-square", "--with-bases", "only VERA and RANDLORA")]
+    [TestCase("vera-square", "--to lora --with-bases --base {base}", "only VERA and RANDLORA")]
+    public void What_can_not_be_converted_is_refused_with_the_reason(string name, string arguments, string reason)
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder(name);
+        string[] more = arguments.Replace("{base}", Path.Combine(golden, "base.safetensors"), StringComparison.Ordinal).Split(' ');
+        CommandLine run = CommandLine.Run(["convert", golden, "--out", folder["x"], .. more]);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage));
+        Assert.That(run.Errors, Does.Contain(reason));
+        Assert.That(Directory.Exists(folder["x"]), Is.False);
+    }
+
+    [TestCase("lora-square")]
+    [TestCase("randlora-mixed")]
+    public void Merged_weights_give_the_adapters_outputs_and_come_back_bit_for_bit(string name)
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder(name), model = Path.Combine(golden, "base.safetensors");
+        CommandLine run = CommandLine.Run("merge", "--base", model, "--adapter", golden, "--out", folder["merged"], "--backup", folder["backup"], "--device", "cpu", "--json");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That((double)run.Json["changed_share"]!, Is.GreaterThan(0.9));
+        using (SafetensorsFile merged = SafetensorsFile.Open(folder["merged"]), before = SafetensorsFile.Open(model), io = SafetensorsFile.Open(Path.Combine(golden, "io.safetensors")))
+        {
+            foreach (JsonNode? layer in run.Json["layers"]!.AsArray())
+            {
+                string module = (string)layer!["module"]!;
+                float[] w0 = before.ReadSingles(module + ".weight"), delta = io.ReadSingles(module + ".delta");
+                Assert.That(merged.ReadSingles(module + ".weight"), Is.EqualTo(w0.Zip(delta).Select(pair => pair.First + pair.Second)).Within(1e-6));
+                Assert.That((double)layer["largest_delta"]!, Is.EqualTo(delta.Max(Math.Abs)).Within(1e-6));
+            }
+        }
+
+        CommandLine twice = CommandLine.Run("merge", "--base", folder["merged"], "--adapter", golden, "--out", folder["twice"], "--device", "cpu");
+        Assert.That(twice.ExitCode, Is.EqualTo(ExitCodes.BadInput));
+        Assert.That(twice.Errors, Does.Contain("already holds"));
+        CommandLine back = CommandLine.Run("merge", "--base", folder["merged"], "--unmerge", folder["backup"], "--out", folder["restored"], "--json");
+        Assert.That(back.ExitCode, Is.Zero, back.Errors);
+        using SafetensorsFile restored = SafetensorsFile.Open(folder["restored"]), original = SafetensorsFile.Open(model);
+        foreach (string tensor in original.Tensors.Keys)
+        {
+            Assert.That(restored.Bytes(tensor).SequenceEqual(original.Bytes(tensor)), tensor);
+        }
+    }
+
+    [TestCase("merge --base a --out b")]
+    [TestCase("merge --base a --out b --adapter c --unmerge d")]
+    [TestCase("merge --base a --out b --unmerge c --backup d")]
+    [TestCase("inspect")]
+    [TestCase("inspect nowhere --drawn-as float32")]
+    public void Wrong_command_lines_exit_with_2(string line) =>
+        Assert.That(CommandLine.Run(line.Split(' ')).ExitCode, Is.EqualTo(ExitCodes.Usage));
+
+    private static CommandLine Apply(TemporaryFolder folder, string golden, string adapter) => CommandLine.Run(
+        "apply", "--base", Path.Combine(golden, "base.safetensors"), "--adapter", adapter, "--input", Path.Combine(golden, "io.safetensors"),
+        "--output", folder["out"], "--grad", "--device", "cpu");
+}
