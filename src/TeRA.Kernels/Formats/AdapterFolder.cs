@@ -17,7 +17,7 @@ internal static class AdapterFolder
         string tensors = Path.Combine(folder, TensorsName);
         if (!File.Exists(config))
         {
-            throw new FileFormatException(folder, FileRule.MissingFile, $"expected an adapter's folder with {ConfigName} and {TensorsName}, found no {ConfigName}.");
+            throw new FileFormatException(folder, FileRule.MissingFile, $"expected an adapter's folder with {ConfigName} and {TensorsName}, found no {ConfigName}{SubFolders(folder)}.");
         }
 
         if (!File.Exists(tensors))
@@ -29,6 +29,15 @@ internal static class AdapterFolder
         }
 
         return (config, tensors);
+    }
+
+    /// <summary>PEFT saves adapters that aren't called "default" in sub-folders of their names.</summary>
+    private static string SubFolders(string folder)
+    {
+        string[] found = Directory.Exists(folder)
+            ? [.. Directory.EnumerateDirectories(folder).Where(sub => File.Exists(Path.Combine(sub, ConfigName))).Take(3).Select(sub => Quote.Text(Path.GetFileName(sub)))]
+            : [];
+        return found.Length == 0 ? string.Empty : $"; the sub-folder{(found.Length == 1 ? string.Empty : "s")} {string.Join(", ", found)} would do";
     }
 
     /// <summary>Writes both files whole before either takes its place.</summary>

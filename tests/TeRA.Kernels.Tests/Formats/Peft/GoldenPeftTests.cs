@@ -34,6 +34,33 @@ internal abstract class GoldenPeftTests
         }
     }
 
+    /// <summary>The same adapters on 16-bit layers: PEFT's numbers are float32's, so the reference alone judges here.</summary>
+    [Test]
+    public void Sixteen_bit_layers_take_the_same_adapters(
+        [ValueSource(nameof(Golden))] string name, [Values(DType.BFloat16, DType.Float16)] DType dtype, [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path)
+    {
+        string folder = PeftFixtures.Folder(name);
+        using Adapter adapter = Adapter.Load(folder);
+        using Checkpoint model = Checkpoint.Open(Path.Combine(folder, "base.safetensors"));
+        using SafetensorsFile io = SafetensorsFile.Open(Path.Combine(folder, "io.safetensors"));
+        using AdapterBinding binding = adapter.Bind(model.Modules());
+        foreach (AdapterModule module in binding.Modules)
+        {
+            LayerData data = Problem(model, io, binding, module);
+            LayerData rounded = data with
+            {
+                DType = dtype,
+                Weight = Round(data.Weight, dtype),
+                Bias = Round(data.Bias!, dtype),
+                X = Round(data.X, dtype),
+                OutputGradient = Round(data.OutputGradient, dtype),
+            };
+            Check(name, "here", LayerComparer.Compare(rounded, Ours(rounded, binding, module, path)));
+        }
+    }
+
+    private static double[] Round(double[] values, DType dtype) => Elements.Decode(Elements.Encode(values, dtype), dtype);
+
     private static void Check(string name, string whose, IReadOnlyCollection<QuantityError> errors)
     {
         Assert.That(errors, Has.Count.GreaterThanOrEqualTo(5), name);
@@ -73,9 +100,9 @@ internal abstract class GoldenPeftTests
 
     private LayerValues Ours(LayerData data, AdapterBinding binding, AdapterModule module, ExecutionPath path)
     {
-        using Tensor weight = From(data.Weight, data.OutFeatures, data.InFeatures), bias = From(data.Bias!, data.OutFeatures);
-        using Tensor x = From(data.X, data.Tokens, data.InFeatures), dy = From(data.OutputGradient, data.Tokens, data.OutFeatures);
-        using Tensor y = Device.Allocate(DType.Float32, dy.Shape), dx = Device.Allocate(DType.Float32, x.Shape), delta = Device.Allocate(DType.Float32, weight.Shape);
+        using Tensor weight = From(data.DType, data.Weight, data.OutFeatures, data.InFeatures), bias = From(data.DType, data.Bias!, data.OutFeatures);
+        using Tensor x = From(data.DType, data.X, data.Tokens, data.InFeatures), dy = From(data.DType, data.OutputGradient, data.Tokens, data.OutFeatures);
+        using Tensor y = Device.Allocate(data.DType, dy.Shape), dx = Device.Allocate(data.DType, x.Shape), delta = Device.Allocate(data.DType, weight.Shape);
         using AdaptedLinear layer = binding.CreateLayer(module.Name, Device, weight, bias, new AdaptedLinearOptions { Path = path });
         using var context = new LayerContext();
         layer.ZeroGradients();
@@ -93,7 +120,7 @@ internal abstract class GoldenPeftTests
         };
     }
 
-    private Tensor From(double[] values, params long[] shape) => LayerRunner.Upload(Device.Allocate(DType.Float32, shape), values);
+    private Tensor From(DType dtype, double[] values, params long[] shape) => LayerRunner.Upload(Device.Allocate(dtype, shape), values);
 
     private static double[] Doubles(SafetensorsFile file, string name) => Doubles(file.ReadSingles(name));
 

@@ -210,6 +210,15 @@ internal sealed class PeftAdapterTests
     }
 
     [Test]
+    public void An_adapter_of_another_name_is_found_in_its_sub_folder()
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values, "french");
+        Assert.That(() => Adapter.Load(folder.Root), Throws.TypeOf<FileFormatException>().With.Message.Contains("found no adapter_config.json; the sub-folder \"french\" would do."));
+        Assert.That(() => Adapter.Load(folder["french"]).Dispose(), Throws.Nothing);
+    }
+
+    [Test]
     public void Another_method_is_named()
     {
         using var folder = new TemporaryFolder();
