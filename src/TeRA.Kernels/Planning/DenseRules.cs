@@ -9,6 +9,9 @@ namespace TeRA.Kernels.Planning;
 /// </summary>
 internal sealed class DenseRules : UpdateRules
 {
+    // A prediction must be better by more than it is exact.
+    private const double ClearlyLess = 0.9;
+
     private static readonly string[] Names = ["Left", "Core", "Right"];
     private static readonly string[] FromInputNames = ["Z", "P", "X"];
     private static readonly string[] FromOutputNames = ["dY", "Q", "D"];
@@ -46,13 +49,27 @@ internal sealed class DenseRules : UpdateRules
         (MatrixView a, MatrixView b, string product) = count == 2
             ? (Load(pass, first), Load(pass, last), $"{Names[first]}·{Names[last]}")
             : ShorterPair(pass);
-        if (baseWeight is { } start && start != target)
+        var w = new MatrixView(target, pass.Problem.OutFeatures, pass.Problem.InFeatures);
+        if (baseWeight is not { } start)
         {
-            pass.Add(new ConvertStep(start, target, pass.Problem.OutFeatures * pass.Problem.InFeatures) { Label = "W = W0" });
+            pass.Add(w.Product($"W = α·{product}", a, b, update.Alpha));
+            return;
         }
 
-        string label = $"W {(baseWeight is null ? "=" : "+=")} α·{product}";
-        pass.Add(new MatrixView(target, pass.Problem.OutFeatures, pass.Problem.InFeatures).Product(label, a, b, update.Alpha, baseWeight is not null));
+        long elements = w.Rows * w.Columns;
+        List<Step> inPlace = start == target ? [] : [new ConvertStep(start, target, elements) { Label = "W = W0" }];
+        inPlace.Add(w.Product($"W += α·{product}", a, b, update.Alpha, accumulate: true));
+        Step[] Apart(Operand delta) => SumOfProduct(w, start, (w with { Operand = delta }).Product($"ΔW = α·{product}", a, b, update.Alpha));
+
+        // The sum apart is rounded once too, from a product in the parameters' dtype: more memory traffic, but some devices' fastest products
+        // add to nothing of 16 bits. Predicted before its scratch is named.
+        DType wide = pass.Problem.ParameterDType;
+        bool apart = wide != pass.Problem.DType && Seconds(pass, Apart(new Operand(Step.WorkspaceSlot, wide))) < ClearlyLess * Seconds(pass, inPlace);
+        IEnumerable<Step> cheaper = apart ? Apart(pass.Scratch("ΔW", wide, elements)) : inPlace;
+        foreach (Step step in cheaper)
+        {
+            pass.Add(step);
+        }
     }
 
     /// <inheritdoc/>
@@ -96,7 +113,12 @@ internal sealed class DenseRules : UpdateRules
         }
     }
 
+    private static double Seconds(PassBuilder pass, IEnumerable<Step> steps) => steps.Sum(step => CostModel.Seconds(step, pass.Traits));
+
     private static bool IsMatrix(UpdateOperator candidate) => candidate is not IdentityOperator;
+
+    private static Step[] SumOfProduct(MatrixView w, Operand start, MatrixProductStep product) =>
+        [product, new ScaledAddStep(start, product.C, w.Operand, w.Rows * w.Columns) { Label = "W = W0 + ΔW" }];
 
     /// <summary>
     /// Of two matrices one trains: through dW = dYᵀ·X it takes B·N·K + N·K·R multiplications, by contracting first B·R·(N + K), where R is the length
