@@ -20,6 +20,7 @@ public sealed unsafe class CudaDevice : Device
         Ordinal = ordinal;
         Runtime = runtime;
         properties = CudaProperties.Read(runtime.Driver, ordinal);
+        Traits = properties.Traits with { PreviewKernels = options.PreviewKernels };
         Context = PrimaryContext.Retain(runtime.Driver, properties.Device);
         try
         {
@@ -72,7 +73,7 @@ public sealed unsafe class CudaDevice : Device
     internal KernelLibrary Kernels { get; }
 
     /// <inheritdoc/>
-    internal override DeviceTraits Traits => properties.Traits;
+    internal override DeviceTraits Traits { get; }
 
     /// <summary>Opens a device.</summary>
     /// <param name="ordinal">The device's number in the driver's order.</param>

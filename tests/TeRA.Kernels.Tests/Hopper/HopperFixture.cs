@@ -9,13 +9,12 @@ namespace TeRA.Kernels.Tests.Hopper;
 [Category("Gpu")]
 internal abstract class HopperFixture
 {
-    /// <summary>The device.</summary>
-    protected CudaDevice Gpu { get; private set; } = null!;
+    /// <summary>The device: the one that all GPU tests share, unless a fixture has its own.</summary>
+    protected virtual CudaDevice Gpu => DeviceUnderTest.Cuda;
 
     [OneTimeSetUp]
     public void RequireHopper()
     {
-        Gpu = DeviceUnderTest.Cuda;
         if (Gpu.ComputeCapability != (9, 0))
         {
             Assert.Ignore($"{Gpu} is compute capability {Gpu.ComputeCapability.Major}.{Gpu.ComputeCapability.Minor}; these kernels are for 9.0.");

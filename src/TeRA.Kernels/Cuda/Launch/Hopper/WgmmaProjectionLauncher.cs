@@ -94,6 +94,7 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
         : step.Core.R % 8 != 0 || step.Core.S % 8 != 0 ? "rows that are no multiple of 16 bytes"
         : Math.Min(step.Core.R, step.Core.S) < WgmmaProductRules.TileK || step.Tokens < WgmmaProductRules.TileK ? "a length below 64"
         : Math.Max(step.Tokens, Math.Max(step.Core.R, step.Core.S)) > int.MaxValue / 2 ? "a length beyond 32 bits"
+        : !traits.PreviewKernels ? "a kernel not yet run on a card, which CudaOptions.PreviewKernels turns on"
         : null;
 
     /// <summary>Tiles of H, and how the tokens are cut.</summary>
