@@ -83,9 +83,10 @@ internal abstract class LotrGroupContract
     [Test]
     public void What_does_not_fit_is_refused_in_words()
     {
-        Refused(() => _ = new LotrGroup("test", Device, DType.Float32, new LotrUpdate(8, 6, 3)), "they are regenerated from the seed and need no group");
-        Refused(() => _ = new LotrGroup(" ", Device, DType.Float32, Update), "");
-        using var group = new LotrGroup("test", Device, DType.Float32, Update);
+        Device device = Device; // ignores the test where there is no GPU, which an assertion would take for a wrong exception
+        Refused(() => _ = new LotrGroup("test", device, DType.Float32, new LotrUpdate(8, 6, 3)), "they are regenerated from the seed and need no group");
+        Refused(() => _ = new LotrGroup(" ", device, DType.Float32, Update), "");
+        using var group = new LotrGroup("test", device, DType.Float32, Update);
         using var layer = new AdapterLayer(Device, 8, 6, 5, new AdaptedLinearOptions());
         Refused(() => layer.Add("a", new LotrUpdate(8, 6, 2, LotrSides.Trained), group.Given), "Expected a group's lotr_L of shape [8, 2]");
         Refused(() => layer.Add("b", new LotrUpdate(8, 6, 3), group.Given), "shares 0 trained tensors with its group, found 2 parameters");
