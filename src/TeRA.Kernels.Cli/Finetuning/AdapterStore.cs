@@ -8,10 +8,9 @@ internal static class AdapterStore
     /// <summary>Writes the adapter; returns where, and how many bytes its files have.</summary>
     public static (string Folder, long Bytes) Save(Network network, string? folder, bool force)
     {
-        bool temporary = folder is null;
-        folder ??= Path.Combine(Path.GetTempPath(), "tera-adapter");
+        folder ??= Directory.CreateTempSubdirectory("tera-adapter-").FullName; // of its own: another run, or another user, may be at it too
         TeraAdapter adapter = TeraAdapter.Create(network.Layers.Select((layer, i) => (network.Names[i], (TeraUpdate)layer.Update!, Vectors(layer))));
-        adapter.Save(folder, overwrite: force || temporary);
+        adapter.Save(folder, force);
         return (folder, Directory.EnumerateFiles(folder, "adapter_*").Sum(file => new FileInfo(file).Length));
     }
 

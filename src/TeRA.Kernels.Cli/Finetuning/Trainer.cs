@@ -6,6 +6,9 @@ namespace TeRA.Kernels.Cli.Finetuning;
 /// <summary>Trains a network's parameters with AdamW: shuffled batches, the learning rate falling along a cosine.</summary>
 internal sealed class Trainer(Device device, int batch, int seed, CancellationToken cancellation)
 {
+    private readonly float[] pixels = new float[batch * Digits.Pixels];
+    private readonly int[] classes = new int[batch];
+
     /// <summary>Returns the mean loss of the last epoch.</summary>
     public double Train(Network network, Digits digits, int epochs, float learningRate, IProgressReport progress, string phase)
     {
@@ -39,11 +42,9 @@ internal sealed class Trainer(Device device, int batch, int seed, CancellationTo
 
     private double Step(Network network, AdamW optimizer, Digits digits, ReadOnlySpan<int> indices, Tensor images, Labels labels)
     {
-        Span<float> pixels = new float[batch * Digits.Pixels];
-        Span<int> classes = stackalloc int[batch];
         for (int i = 0; i < batch; i++)
         {
-            digits.Images.AsSpan(indices[i] * Digits.Pixels, Digits.Pixels).CopyTo(pixels[(i * Digits.Pixels)..]);
+            digits.Images.AsSpan(indices[i] * Digits.Pixels, Digits.Pixels).CopyTo(pixels.AsSpan(i * Digits.Pixels));
             classes[i] = digits.Labels[indices[i]];
         }
 
