@@ -17,6 +17,6 @@ internal readonly record struct MatrixView(Operand Operand, long Rows, long Colu
         ? T.Product(label, b.T, a.T, alpha, accumulate)
         : new MatrixProductStep(a.Operand, b.Operand, Operand, Rows, Columns, a.Columns)
         {
-            Label = label, LayoutA = a.Layout, LayoutB = b.Layout, Alpha = alpha, Accumulate = accumulate,
+            Label = label, LayoutA = a.Layout, LayoutB = b.Layout, Alpha = alpha, AddTo = accumulate ? Operand : null,
         };
 }

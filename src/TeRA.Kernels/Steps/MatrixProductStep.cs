@@ -11,7 +11,7 @@ internal enum Layout
 }
 
 /// <summary>
-/// C = alpha · A·B + (accumulate ? C : 0) + bias, with A M×K, B K×N, C M×N, accumulated in float32 (float64 for float64).
+/// C = alpha · (A·B + <see cref="Blocks"/>) + AddTo + bias, with A M×K, B K×N, C M×N, accumulated in float32 (float64 for float64) and rounded once.
 /// The three products of a linear layer: Y = X·Wᵀ is (Normal, Transposed), dX = dY·W is (Normal, Normal), dW = dYᵀ·X is (Transposed, Normal).
 /// </summary>
 /// <param name="A">M×K, or K×M in memory when <see cref="LayoutA"/> is transposed.</param>
@@ -31,16 +31,23 @@ internal sealed record MatrixProductStep(Operand A, Operand B, Operand C, long M
     /// <summary>Factor of the product, applied in float32 to the sum.</summary>
     public double Alpha { get; init; } = 1;
 
-    /// <summary>Add to what C holds; otherwise C is overwritten and never read.</summary>
-    public bool Accumulate { get; init; }
+    /// <summary>M×N in C's dtype, added before the one rounding; may be C itself. Without it C is overwritten and never read.</summary>
+    public Operand? AddTo { get; init; }
+
+    /// <summary>A second product in the same accumulators, block by block along C's columns; null for none.</summary>
+    public BlockProduct? Blocks { get; init; }
+
+    /// <summary>Whether C is added to in place.</summary>
+    public bool Accumulates => AddTo == C;
 
     /// <summary>Row vector of N elements added to every row (after alpha), in the dtype of A.</summary>
     public Operand? Bias { get; init; }
 
     /// <inheritdoc/>
-    public override double Operations => 2.0 * M * N * K;
+    public override double Operations => 2.0 * M * N * (K + (Blocks?.K ?? 0));
 
     /// <inheritdoc/>
     public override double Bytes =>
-        (((double)M * K) + ((double)K * N)) * A.DType.Size() + (double)M * N * C.DType.Size() * (Accumulate ? 2 : 1);
+        (((double)M * K) + ((double)K * N)) * A.DType.Size() + ((double)M * N * C.DType.Size() * (AddTo is null ? 1 : 2))
+        + (Blocks is { } blocks ? ((double)M * N / blocks.Columns * blocks.K + ((double)blocks.K * blocks.Columns)) * A.DType.Size() : 0);
 }

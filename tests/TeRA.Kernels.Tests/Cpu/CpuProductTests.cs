@@ -114,7 +114,7 @@ internal sealed class CpuProductTests
                 Label = $"product of {dtype}, options {options}",
                 LayoutA = (options & 1) != 0 ? Layout.Transposed : Layout.Normal,
                 LayoutB = (options & 2) != 0 ? Layout.Transposed : Layout.Normal,
-                Accumulate = (options & 4) != 0,
+                AddTo = (options & 4) != 0 ? c : null,
                 Bias = (options & 8) != 0 ? run.Input("bias", dtype, CpuCase.Values(n, 4, whole)) : null,
                 Alpha = (options & 16) == 0 ? 1 : whole ? -2 : 0.75,
             };

@@ -114,7 +114,7 @@ internal sealed class ProductGpuTests
             LayoutA = layoutA,
             LayoutB = layoutB,
             Alpha = -0.5,
-            Accumulate = accumulate,
+            AddTo = accumulate ? c : null,
             Bias = run.Input("bias", dtype, SeededValues.NonZeroIntegers(n, 4, 4)),
         });
         Check.That(

@@ -90,7 +90,7 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
                 LayoutA = layoutA,
                 LayoutB = layoutB,
                 Alpha = -0.5,
-                Accumulate = accumulate,
+                AddTo = accumulate ? c : null,
                 Bias = bias ? runner.Input("bias", dtype, SeededValues.NonZeroIntegers(n, 4, 4)) : null,
             };
         }

@@ -30,7 +30,7 @@ internal sealed class WgmmaRulesTests
         MatrixProductStep step = Product(8192, 4096, 4096);
         Assert.That(WgmmaProductRules.Rejection(step, Ampere), Does.Contain("compute capability"));
         Assert.That(WgmmaProductRules.Rejection(step with { A = new Operand(1, DType.Float32) }, DeviceTraits.H100), Does.Contain("float32"));
-        Assert.That(WgmmaProductRules.Rejection(step with { Accumulate = true }, DeviceTraits.H100), Does.Contain("adds"));
+        Assert.That(WgmmaProductRules.Rejection(step with { AddTo = step.C }, DeviceTraits.H100), Does.Contain("adds"));
     }
 
     [Test]

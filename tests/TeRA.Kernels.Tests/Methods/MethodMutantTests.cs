@@ -52,7 +52,7 @@ internal sealed class MethodMutantTests
         Mutant.Of<MatrixProductStep>("α is forgotten in RandLoRA's products", step => step.Alpha == 1 ? null : step with { Alpha = 1 }, Wide),
         Mutant.Of<MatrixProductStep>("B of a square layer is used untransposed", step => step.K == 6 && step.LayoutB == Layout.Transposed ? step with { LayoutB = Layout.Normal } : null, Square),
         Mutant.Of<MatrixProductStep>("the last token is dropped from dW or its parts", step => step.K == Tokens ? step with { K = step.K - 1 } : null, Tall),
-        Mutant.Of<MatrixProductStep>("the gradients of L and R are overwritten", step => step.Accumulate && step.LayoutA == Layout.Transposed ? step with { Accumulate = false } : null, Lotr),
+        Mutant.Of<MatrixProductStep>("the gradients of L and R are overwritten", step => step.Accumulates && step.LayoutA == Layout.Transposed ? step with { AddTo = null } : null, Lotr),
         Mutant.Of<MatrixProductStep>("M is used transposed", step => step is { N: 4, K: 4 } or { M: 6, N: 4, K: 4 } ? step with { LayoutB = Flip(step.LayoutB) } : null, Lotr),
         Mutant.Of<FillRandomStep>("L and R come from one stream", step => step with { Core = step.Core with { Stream = 0 } }, Frozen),
     ];

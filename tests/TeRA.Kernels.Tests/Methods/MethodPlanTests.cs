@@ -27,7 +27,7 @@ internal sealed class MethodPlanTests
         var update = new RandLoraUpdate(4096, 4096, 32, RandLoraPairing.Paper);
         LayerPlan hopper = Plan(8192, update);
         Assert.That(Labels(hopper.Forward), Has.Some.EqualTo("ΔW = α·Left·Right").And.Some.EqualTo("W = W0 + ΔW").And.None.StartsWith("W += α"));
-        Assert.That(hopper.Forward.Steps.OfType<MatrixProductStep>().Select(step => step.Accumulate), Is.All.False, "Hopper's products add to nothing of 16 bits");
+        Assert.That(hopper.Forward.Steps.OfType<MatrixProductStep>().Select(step => step.Accumulates), Is.All.False, "Hopper's products add to nothing of 16 bits");
         LayerPlan cpu = LayerPlanner.Plan(hopper.Problem, DeviceTraits.GenericCpu);
         Assert.That(Labels(cpu.Forward), Has.Some.EqualTo("W += α·Left·Right").And.None.Contains("ΔW"));
         Assert.That(cpu.ForwardBuffers.Select(buffer => buffer.Name), Has.None.EqualTo("ΔW"), "what was only considered takes no memory");

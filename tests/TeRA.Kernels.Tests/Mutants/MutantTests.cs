@@ -29,10 +29,10 @@ internal sealed class MutantTests
     public static IEnumerable<Mutant> Mutants =>
     [
         Mutant.Of<MatrixProductStep>("the bias is forgotten", step => step with { Bias = null }),
-        Mutant.Of<MatrixProductStep>("Y adds to what the buffer held", step => step.Bias is null ? null : step with { Accumulate = true }),
+        Mutant.Of<MatrixProductStep>("Y adds to what the buffer held", step => step.Bias is null ? null : step with { AddTo = step.C }),
         Mutant.Of<MatrixProductStep>("the last token's row is not computed", step => step.Bias is null ? null : step with { M = step.M - 1 }),
         Mutant.Of<MatrixProductStep>("a square weight is used untransposed", step => step.LayoutB == Layout.Transposed && step.N == step.K ? step with { LayoutB = Layout.Normal } : null, Square),
-        Mutant.Of<MatrixProductStep>("the gradient of a low-rank factor is overwritten", step => step.LayoutA == Layout.Transposed ? step with { Accumulate = false } : null, Square),
+        Mutant.Of<MatrixProductStep>("the gradient of a low-rank factor is overwritten", step => step.LayoutA == Layout.Transposed ? step with { AddTo = null } : null, Square),
         Mutant.Of<MatrixProductStep>("the last token is dropped from a low-rank gradient", step => step.LayoutA == Layout.Transposed ? step with { K = step.K - 1 } : null, Square),
         Mutant.Of<KroneckerStep>("α is forgotten where ΔW or Y is formed", step => step.AddTo is null ? null : step with { Alpha = 1 }),
         Mutant.Of<KroneckerStep>("α has the wrong sign", step => step.AddTo is null ? null : step with { Alpha = -step.Alpha }),

@@ -62,7 +62,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     private void MatrixProduct(MatrixProductStep s)
     {
         double[] a = Read(s.A, s.M * s.K), b = Read(s.B, s.K * s.N);
-        double[] c = s.Accumulate ? Read(s.C, s.M * s.N) : new double[s.M * s.N];
+        double[] c = s.Accumulates ? Read(s.C, s.M * s.N) : new double[s.M * s.N];
         double[]? bias = s.Bias is { } present ? Read(present, s.N) : null;
         Parallel.For(0, s.M, m =>
         {

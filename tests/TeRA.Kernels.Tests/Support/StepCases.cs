@@ -61,7 +61,7 @@ internal static class StepCases
             LayoutA = layouts.A,
             LayoutB = layouts.B,
             Alpha = integers ? -0.5 : 0.7f,
-            Accumulate = accumulate,
+            AddTo = accumulate ? c : null,
             Bias = bias ? run.Input("bias", dtype, Fill(n, 4, dtype, integers)) : null,
         };
         return new BoundStep(step, [c], integers ? StepAccuracy.Exact : StepAccuracy.Sum);

@@ -26,7 +26,7 @@ internal sealed class CpuMatrixProduct<T> : CpuProduct<T> where T : unmanaged, I
     }
 
     private CpuMatrixProduct(WorkerPool pool, MatrixProductStep step, MemorySource<T> a, MemorySource<T> b)
-        : base(pool, "product", a, b, new ProductResult<T>(step.C, step.N, step.Alpha, step.Accumulate, step.Bias), Cut(step, pool.ThreadCount), step.K)
+        : base(pool, "product", a, b, new ProductResult<T>(step.C, step.N, step.Alpha, step.Accumulates, step.Bias), Cut(step, pool.ThreadCount), step.K)
     {
         this.step = step;
         this.a = a;

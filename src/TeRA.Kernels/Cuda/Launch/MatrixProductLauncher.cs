@@ -76,7 +76,7 @@ internal sealed class MatrixProductLauncher : CompiledStep
                 M = step.M,
                 N = step.N,
                 Alpha = (float)step.Alpha,
-                Accumulate = step.Accumulate ? 1 : 0,
+                Accumulate = step.Accumulates ? 1 : 0,
                 Single = step.C.DType == DType.Float32 ? 1 : 0,
                 Parts = schedule.Parts,
             },

@@ -93,7 +93,7 @@ internal sealed class WgmmaProductLauncher : CompiledStep
             Bias = step.Bias is { } bias ? addresses[bias.Slot] : 0,
             Single = c is null ? atC : 0,
             Alpha = (float)step.Alpha,
-            Accumulate = step.Accumulate ? 1 : 0,
+            Accumulate = step.Accumulates ? 1 : 0,
             M = (int)step.M,
             N = (int)step.N,
             K = (int)step.K,

@@ -40,7 +40,7 @@ internal static class WgmmaProductRules
             return $"{step.A.DType.Label()} operands";
         }
 
-        if (step.Accumulate && step.C.DType != DType.Float32)
+        if (step.Accumulates && step.C.DType != DType.Float32)
         {
             return $"adds to {step.C.DType.Label()}";
         }

@@ -1,0 +1,25 @@
+namespace TeRA.Kernels.Steps;
+
+/// <summary>
+/// The gradients of the core's diagonals from H = Uᵀ·dW·V in memory, with the core G regenerated beside it:
+/// RowGradient[r] = alpha · Σ_s H[r, s]·G[r, s]·ColumnScale[s], ColumnGradient[s] = alpha · Σ_r H[r, s]·G[r, s]·RowScale[r].
+/// Both are overwritten, and summed in a fixed order. <see cref="CoreProjectionStep"/> does the same from Q and P, without H in memory.
+/// </summary>
+/// <param name="H">R×S.</param>
+/// <param name="RowScale">d, R elements, float32 (float64).</param>
+/// <param name="ColumnScale">e, S elements, float32 (float64).</param>
+/// <param name="RowGradient">g_d, R elements, float32 (float64).</param>
+/// <param name="ColumnGradient">g_e, S elements, float32 (float64).</param>
+/// <param name="Core">G.</param>
+internal sealed record CoreMarginalsStep(
+    Operand H, Operand RowScale, Operand ColumnScale, Operand RowGradient, Operand ColumnGradient, CoreSource Core) : Step
+{
+    /// <summary>Factor of both results.</summary>
+    public double Alpha { get; init; } = 1;
+
+    /// <inheritdoc/>
+    public override double Operations => 5.0 * Core.R * Core.S;
+
+    /// <inheritdoc/>
+    public override double Bytes => (double)Core.R * Core.S * H.DType.Size();
+}
