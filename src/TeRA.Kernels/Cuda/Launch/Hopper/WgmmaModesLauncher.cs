@@ -127,17 +127,19 @@ internal sealed class WgmmaModesLauncher : CompiledStep
 
     private Arguments Prepare(int tokenTiles)
     {
-        // A sum over n numbers grows by √n; the power of two keeps what is rounded between the modes near the size of the input.
-        double restScale = Math.ScaleB(1, -(int)Math.Round(Math.Log2(shape.RestIn) / 2));
+        // Ternary factors as −1, 0, 1. A sum over n numbers grows by √n, and by the factors' size; the power of two keeps what is rounded between
+        // the modes near the size of the input.
+        double unit = RandomSourceArguments.UnitOf(step.Factors), coreUnit = step.Core is { } generated ? RandomSourceArguments.UnitOf(generated.Source) : 1;
+        double restScale = Math.ScaleB(1, (int)Math.Round(((step.Modes.Length - 1) * Math.Log2(unit)) - (Math.Log2(shape.RestIn) / 2)));
         var arguments = new Arguments
         {
-            Factors = new RandomSourceArguments(step.Factors, 0),
-            Core = step.Core is { } core ? new RandomSourceArguments(core) : default,
+            Factors = new RandomSourceArguments(step.Factors, 0).InUnits,
+            Core = step.Core is { } core ? new RandomSourceArguments(core).InUnits : default,
             Stride = step.Outer,
             Tokens = (int)step.Outer,
             TokenTiles = tokenTiles,
             RestScale = (float)restScale,
-            Alpha = (float)(step.Alpha / restScale),
+            Alpha = (float)(step.Alpha * coreUnit * Math.Pow(unit, step.Modes.Length) / restScale),
         };
         for (int m = 0; m < step.Modes.Length; m++)
         {
