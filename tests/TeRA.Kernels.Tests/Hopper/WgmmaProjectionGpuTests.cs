@@ -56,7 +56,7 @@ internal sealed class WgmmaProjectionGpuTests : HopperFixture
     {
         using var run = new StepRunner(Gpu);
         CoreProjectionStep step = Bind(run, (512, 512, 1500), DType.BFloat16, integers: false);
-        AssertRepeats(run, step, step.ColumnGradient, 1000);
+        AssertRepeats(run, step, step.ColumnGradient);
     }
 
     // With signs, every sum is an integer far below 2²⁴: exact in float32 in any order.

@@ -41,6 +41,9 @@ internal sealed class GuardedBuffer : IDisposable
     /// <summary>Usable bytes.</summary>
     public long ByteCount { get; }
 
+    /// <summary>Whether <see cref="Freeze"/> was called.</summary>
+    public bool IsFrozen => frozen is not null;
+
     private nint Start { get; }
 
     private long AllBytes { get; }

@@ -94,10 +94,10 @@ internal sealed class StepRunner(Device device) : IDisposable
         return memory;
     }
 
-    /// <summary>Sets every operand back to what it was before the first run.</summary>
+    /// <summary>Sets every operand that a step may write back to what it was before the first run.</summary>
     public void Reset()
     {
-        foreach ((int slot, byte[] contents) in before)
+        foreach ((int slot, byte[] contents) in before.Where(operand => !buffers[operand.Key]!.IsFrozen))
         {
             buffers[slot]!.Write(contents);
         }
