@@ -20,7 +20,7 @@ public sealed unsafe class CudaDevice : Device
         Ordinal = ordinal;
         Runtime = runtime;
         properties = CudaProperties.Read(runtime.Driver, ordinal);
-        Traits = properties.Traits with { PreviewKernels = options.PreviewKernels };
+        Traits = properties.Traits;
         Context = PrimaryContext.Retain(runtime.Driver, properties.Device);
         try
         {

@@ -35,10 +35,4 @@ public sealed record CudaOptions
     /// <c>cubins</c> beside the program.
     /// </summary>
     public string? CubinDirectory { get; init; }
-
-    /// <summary>
-    /// Also use kernels that pass their tests in emulation but have not been run on a card yet (now: the projection of the core on Hopper's
-    /// own instructions). Environment: <c>TERA_PREVIEW_KERNELS=1</c>. Off by default: what runs by default has run on a GPU.
-    /// </summary>
-    public bool PreviewKernels { get; init; } = Environment.GetEnvironmentVariable("TERA_PREVIEW_KERNELS") == "1";
 }

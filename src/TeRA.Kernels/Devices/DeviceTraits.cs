@@ -19,9 +19,6 @@ internal sealed record DeviceTraits(
     double LaunchSeconds,
     int SharedMemoryBytes)
 {
-    /// <summary>Kernels that have not been run on a card yet may be used.</summary>
-    public bool PreviewKernels { get; init; }
-
     /// <summary>A two-core host, for plans made without a device.</summary>
     public static DeviceTraits GenericCpu { get; } = new(DeviceKind.Cpu, 0, 2, 20e9, 60e9, 60e9, 2e-6, 0);
 

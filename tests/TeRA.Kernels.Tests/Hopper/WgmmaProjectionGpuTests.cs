@@ -13,17 +13,6 @@ internal sealed class WgmmaProjectionGpuTests : HopperFixture
     // Ragged tiles, one part and many, tokens that are no multiple of a stage.
     private static readonly (long R, long S, long Tokens)[] Sizes = [(64, 64, 64), (512, 512, 1500), (136, 264, 1111), (1096, 520, 200), (200, 1032, 513)];
 
-    private CudaDevice? preview;
-
-    /// <summary>The projection is a preview kernel until these tests have passed on a card.</summary>
-    protected override CudaDevice Gpu => preview ?? base.Gpu;
-
-    [OneTimeSetUp]
-    public void Open() => preview = CudaDevice.Open(base.Gpu.Ordinal, new CudaOptions { PreviewKernels = true });
-
-    [OneTimeTearDown]
-    public void Close() => preview?.Dispose();
-
     [Test]
     public void Signs_give_the_bits_of_the_CPU(
         [ValueSource(nameof(Sizes))] (long, long, long) size, [ValueSource(nameof(DTypes))] DType dtype, [Values(0, 2)] int misalignment)
