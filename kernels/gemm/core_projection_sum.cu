@@ -1,39 +1,53 @@
-// The end of core_projection.cu: both gradients from their partial sums, alpha · Σ_layer partial[layer][i], layers in ascending order.
-//   One thread an element: first the R elements of the row gradient, then the S of the column gradient.
+// Both gradients of the core's diagonals from their partial sums, alpha · Σ_layer partial[layer][i]: the end of core_projection.cu,
+// wgmma_projection.cu and core_marginals.cu.
+//   A block has 32 neighbours of one gradient: its eight warps add every eighth layer each, in ascending order; then the warps in order.
 #include "common/host_device.cuh"
 
 namespace tera::gemm {
 
-/// The same layout as the C# struct CoreProjectionSumArguments.
+/// The same layout as the C# struct CoreSumLauncher.Arguments.
 struct CoreProjectionSumArguments {
-    const float* row_partial;
-    const float* column_partial;
+    const float* row_partial;    // row_layers × rows
+    const float* column_partial; // column_layers × columns
     float* row_gradient;
     float* column_gradient;
     i64 rows, columns;
     i32 row_layers, column_layers;
     float alpha;
-    i32 padding;
+    u32 row_blocks; // blocks that add rows; the others add columns
 };
+
+constexpr int kSumElements = 32, kSumWarps = 8;
 
 } // namespace tera::gemm
 
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(32 * tera::gemm::kSumWarps)
     core_projection_sum(const __grid_constant__ tera::gemm::CoreProjectionSumArguments p)
 {
     using namespace tera;
-    i64 index = static_cast<i64>(blockIdx.x) * 256 + threadIdx.x;
-    const bool row = index < p.rows;
-    index -= row ? 0 : p.rows;
-    const i64 count = row ? p.rows : p.columns;
-    if (index >= count) {
-        return;
-    }
+    using namespace tera::gemm;
+    extern __shared__ __align__(128) unsigned char shared[];
+    auto* sums = reinterpret_cast<float*>(shared);
+    const bool row = blockIdx.x < p.row_blocks;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const i64 index = static_cast<i64>(blockIdx.x - (row ? 0 : p.row_blocks)) * kSumElements + lane, count = row ? p.rows : p.columns;
     const float* partial = row ? p.row_partial : p.column_partial;
     const i32 layers = row ? p.row_layers : p.column_layers;
     float sum = 0.0f;
-    for (i32 layer = 0; layer < layers; ++layer) {
-        sum += partial[layer * count + index];
+    if (index < count) {
+#pragma unroll 8
+        for (i32 layer = warp; layer < layers; layer += kSumWarps) {
+            sum += partial[layer * count + index];
+        }
     }
-    (row ? p.row_gradient : p.column_gradient)[index] = p.alpha * sum;
+    sums[warp * kSumElements + lane] = sum;
+    __syncthreads();
+    if (warp == 0 && index < count) {
+        sum = 0.0f;
+#pragma unroll
+        for (int w = 0; w < kSumWarps; ++w) {
+            sum += sums[w * kSumElements + lane];
+        }
+        (row ? p.row_gradient : p.column_gradient)[index] = p.alpha * sum;
+    }
 }

@@ -30,6 +30,9 @@ __device__ __forceinline__ void visit_core(const Core& core, i64 r, i64 s, const
     }
 }
 
+/// Any element, by a call: for edges, where inlined generators would only take space and registers.
+static __device__ __noinline__ float single_element(RandomSource source, u64 index) { return random_element(source, index); }
+
 /// A distribution as a type, for generic lambdas.
 template <int D>
 struct DistributionTag {

@@ -5,7 +5,7 @@
 //
 // The main loop is that of wgmma_product.cu with both operands along the tokens: a producer warp, a ring of stages, two consumers with 64×256
 // of a tile each. Work is a list of (part of the tokens, tile); every part of a tile writes partial sums of its own, and
-// wgmma_projection_sum adds those. The order of every sum depends on the shape alone.
+// core_projection_sum.cu adds those. The order of every sum depends on the shape alone.
 //
 // Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_DISTRIBUTION (of the core).
 #include "gemm/wgmma_engine.cuh"
@@ -231,19 +231,6 @@ __device__ void consume(const WgmmaProjectionArguments& p, const Shared& s, int 
     }
 }
 
-struct WgmmaProjectionSumArguments {
-    const float* row_partial;
-    const float* column_partial;
-    float* row_gradient;
-    float* column_gradient;
-    int rows, columns;
-    int row_layers, column_layers;
-    float alpha;
-    int row_blocks; // blocks that add rows; the others add columns
-};
-
-constexpr int kSumElements = 32, kSumWarps = 8;
-
 } // namespace tera
 
 extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wgmma_projection(const __grid_constant__ tera::WgmmaProjectionArguments p)
@@ -272,35 +259,5 @@ extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wg
     } else {
         ptx::setmaxnreg_inc<240>();
         consume(p, s, warpgroup - 1, reinterpret_cast<float*>(shared + (s.column_sums - start)));
-    }
-}
-
-/// Both gradients from their partial sums: a block has 32 neighbours, its eight warps every eighth layer each; then the warps in order.
-extern "C" __global__ void __launch_bounds__(32 * tera::kSumWarps) wgmma_projection_sum(const __grid_constant__ tera::WgmmaProjectionSumArguments p)
-{
-    using namespace tera;
-    extern __shared__ __align__(1024) unsigned char shared[];
-    auto* sums = reinterpret_cast<float*>(shared);
-    const bool row = static_cast<int>(blockIdx.x) < p.row_blocks;
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const int index = (blockIdx.x - (row ? 0 : p.row_blocks)) * kSumElements + lane, count = row ? p.rows : p.columns;
-    const float* partial = row ? p.row_partial : p.column_partial;
-    const int layers = row ? p.row_layers : p.column_layers;
-    float sum = 0;
-    if (index < count) {
-#pragma unroll 8
-        for (int layer = warp; layer < layers; layer += kSumWarps) {
-            sum += partial[static_cast<long long>(layer) * count + index];
-        }
-    }
-    sums[warp * kSumElements + lane] = sum;
-    __syncthreads();
-    if (warp == 0 && index < count) {
-        sum = 0;
-#pragma unroll
-        for (int w = 0; w < kSumWarps; ++w) {
-            sum += sums[w * kSumElements + lane];
-        }
-        (row ? p.row_gradient : p.column_gradient)[index] = p.alpha * sum;
     }
 }

@@ -9,6 +9,7 @@
 #include "gemm/wgmma_product.cu"
 #elif TERA_KERNEL == 1
 #include "gemm/wgmma_projection.cu"
+#include "gemm/core_projection_sum.cu"
 #else
 #include "kronecker/wgmma_modes.cu"
 #endif
@@ -97,9 +98,10 @@ void projection(int tokens, int r, int s, int part_length, int blocks)
     std::vector<float> row_partial(p.parts * p.tiles_n * r, NAN), column_partial(p.parts * p.tiles_m * s, NAN);
     p.row_partial = row_partial.data(), p.column_partial = column_partial.data();
     emulated::launch(blocks, 1, 128 * (kConsumers + 1), [&] { wgmma_projection(p); });
-    const WgmmaProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
-        p.parts * p.tiles_n, p.parts * p.tiles_m, 0.5f, tiles(r, kSumElements)};
-    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { wgmma_projection_sum(sums); });
+    using namespace tera::gemm;
+    const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
+        p.parts * p.tiles_n, p.parts * p.tiles_m, 0.5f, static_cast<u32>(tiles(r, kSumElements))};
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
 
     std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
     for (int i = 0; i < r; ++i) {

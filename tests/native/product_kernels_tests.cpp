@@ -245,8 +245,8 @@ void projection(i64 tokens, i64 r, i64 s, int distribution, int parts)
     const CoreProjectionArguments p{q.data(), right.data(), d.data(), e.data(), row_partial.data(), column_partial.data(), core, tokens, length, tiles_m, tiles_n};
     emulated::launch(tiles_m * tiles_n, count, Config::kThreads, [&] { core_projection(p); });
     const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), row_gradient.data(), column_gradient.data(), r, s,
-        static_cast<i32>(count * tiles_n), static_cast<i32>(count * tiles_m), 0.5f, 0};
-    emulated::launch(tiles(r + s, 256), 1, 256, [&] { core_projection_sum(sums); });
+        static_cast<i32>(count * tiles_n), static_cast<i32>(count * tiles_m), 0.5f, tiles(r, kSumElements)};
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
     check(row_partial.intact() && column_partial.intact() && row_gradient.intact() && column_gradient.intact(), "nothing else is written");
 
     std::vector<double> rows(r), rows_size(r), columns(s), columns_size(s);

@@ -81,7 +81,10 @@ internal sealed class ProductScheduleTests
         Assert.That(Unsafe.SizeOf<MatrixProductLauncher.Arguments>(), Is.EqualTo(96));
         Assert.That(Unsafe.SizeOf<CoreProductLauncher.Arguments>(), Is.EqualTo(136));
         Assert.That(Unsafe.SizeOf<CoreProjectionLauncher.Arguments>(), Is.EqualTo(112));
-        Assert.That(Unsafe.SizeOf<CoreProjectionLauncher.SumArguments>(), Is.EqualTo(64));
+        Assert.That(Unsafe.SizeOf<CoreSumLauncher.Arguments>(), Is.EqualTo(64));
+        Assert.That(Unsafe.SizeOf<CoreMarginalsLauncher.Arguments>(), Is.EqualTo(88));
+        Assert.That(Unsafe.SizeOf<CoreExpansionLauncher.Arguments>(), Is.EqualTo(120));
+        Assert.That(Unsafe.SizeOf<KroneckerMatrixLauncher.Arguments>(), Is.EqualTo(64 + (32 * 24)));
     });
 
     [Test]

@@ -19,6 +19,9 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             case KroneckerStep s: Kronecker(s); break;
             case CoreProductStep s: CoreProduct(s); break;
             case CoreProjectionStep s: CoreProjection(s); break;
+            case CoreExpansionStep s: CoreExpansion(s); break;
+            case CoreMarginalsStep s: CoreMarginals(s); break;
+            case KroneckerMatrixStep s: memory.Write(s.Output, Array.ConvertAll(KroneckerMatrix(s.Modes, s.Factors), value => Of(s.Alpha) * value)); break;
             case OuterVectorsStep s: memory.Write(s.Output, OuterProduct(s.Vectors, -1)); break;
             case VectorMarginalsStep s: VectorMarginals(s); break;
             case ConvertStep s: memory.Write(s.Output, Read(s.Input, s.Count)); break;
@@ -84,20 +87,20 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     }
 
     // The whole Kronecker matrix, element by element from the digits of its two multi-indices.
-    private double[] KroneckerMatrix(KroneckerStep s)
+    private double[] KroneckerMatrix(ImmutableArray<KroneckerMode> modes, RandomSource source)
     {
-        double[][] factors = [.. s.Modes.Select(mode => Of(Factor(s.Factors, mode.Stream, mode.FactorRows * mode.FactorColumns)))];
-        long width = s.In;
-        var matrix = new double[s.Out * width];
-        Parallel.For(0, s.Out, row =>
+        double[][] factors = [.. modes.Select(mode => Of(Factor(source, mode.Stream, mode.FactorRows * mode.FactorColumns)))];
+        long height = modes.Aggregate(1L, (product, mode) => product * mode.Out), width = modes.Aggregate(1L, (product, mode) => product * mode.In);
+        var matrix = new double[height * width];
+        Parallel.For(0, height, row =>
         {
             for (long column = 0; column < width; column++)
             {
                 double product = 1;
                 long rows = row, columns = column;
-                for (int m = s.Modes.Length - 1; m >= 0; m--)
+                for (int m = modes.Length - 1; m >= 0; m--)
                 {
-                    KroneckerMode mode = s.Modes[m];
+                    KroneckerMode mode = modes[m];
                     long output = rows % mode.Out, input = columns % mode.In;
                     rows /= mode.Out;
                     columns /= mode.In;
@@ -114,7 +117,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     private void Kronecker(KroneckerStep s)
     {
         double[] input = s.Core is { } core ? Generate(core) : Read(s.Input!.Value, s.Outer * s.In * s.Inner);
-        double[] scale = Ones(s.InputScale, s.In), matrix = KroneckerMatrix(s);
+        double[] scale = Ones(s.InputScale, s.In), matrix = KroneckerMatrix(s.Modes, s.Factors);
         double[] output = s.AddTo is { } addTo ? Read(addTo, s.Outer * s.Out * s.Inner) : new double[s.Outer * s.Out * s.Inner];
         (long height, long width) = (s.Out, s.In);
         Parallel.For(0, s.Outer * height, index =>
@@ -178,6 +181,49 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
 
                 rowGradient[r] += Of(s.Alpha) * h * core[(r * columns) + c] * e[c];
                 columnGradient[c] += Of(s.Alpha) * h * core[(r * columns) + c] * d[r];
+            }
+        }
+
+        memory.Write(s.RowGradient, rowGradient);
+        memory.Write(s.ColumnGradient, columnGradient);
+    }
+
+    private void CoreExpansion(CoreExpansionStep s)
+    {
+        (long r, long c) = (s.Core.R, s.Core.S);
+        (long contracted, long width) = s.OverColumns ? (c, r) : (r, c);
+        double[] core = Generate(s.Core), d = Ones(s.RowScale, r), e = Ones(s.ColumnScale, c), first = KroneckerMatrix([s.First], s.Factors);
+        long rest = contracted / s.First.In;
+        var output = new double[s.First.Out * rest * width];
+        for (long o = 0; o < s.First.Out; o++)
+        {
+            for (long contractedIndex = 0; contractedIndex < contracted; contractedIndex++)
+            {
+                (long i1, long i) = Math.DivRem(contractedIndex, rest);
+                for (long other = 0; other < width; other++)
+                {
+                    (long row, long column) = s.OverColumns ? (other, contractedIndex) : (contractedIndex, other);
+                    output[(((o * rest) + i) * width) + other] += Of(s.Alpha) * first[(o * s.First.In) + i1] * d[row] * core[(row * c) + column] * e[column];
+                }
+            }
+        }
+
+        memory.Write(s.Output, output);
+    }
+
+    private void CoreMarginals(CoreMarginalsStep s)
+    {
+        (long rows, long columns) = (s.Core.R, s.Core.S);
+        double[] h = Read(s.H, rows * columns), core = Generate(s.Core), d = Read(s.RowScale, rows), e = Read(s.ColumnScale, columns);
+        var rowGradient = new double[rows];
+        var columnGradient = new double[columns];
+        for (long r = 0; r < rows; r++)
+        {
+            for (long c = 0; c < columns; c++)
+            {
+                double term = Of(s.Alpha) * h[(r * columns) + c] * core[(r * columns) + c];
+                rowGradient[r] += term * e[c];
+                columnGradient[c] += term * d[r];
             }
         }
 

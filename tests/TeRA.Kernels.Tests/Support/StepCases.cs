@@ -26,7 +26,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -193,6 +193,128 @@ internal static class StepCases
             Alpha = integers ? 0.5 : 0.3f,
         };
         return new BoundStep(step, [rowGradient, columnGradient], integers ? StepAccuracy.Exact : StepAccuracy.RoundedSum);
+    }
+
+    private static IEnumerable<StepCase> CoreExpansions()
+    {
+        // (ranks and features of the first mode, the contracted dimension without it, the other dimension): neighbours on both sides of
+        // the generator's blocks, of 128 places, of eight ranks and of 64 features.
+        (long In, long Out, long After, long Other)[] shapes =
+        [
+            (1, 1, 1, 1), (2, 3, 0, 4), (2, 3, 4, 0), (3, 2, 1, 5), (1, 7, 5, 3), (8, 16, 4, 32), (8, 16, 16, 64), (5, 4, 7, 9), (7, 43, 6, 12), (9, 65, 3, 31),
+            (16, 16, 12, 44), (4, 130, 2, 40), (12, 6, 33, 128), (2, 2, 300, 3), (2, 5, 3, 300),
+        ];
+        int index = 0;
+        foreach ((long In, long Out, long After, long Other) shape in shapes)
+        {
+            foreach (bool overColumns in new[] { false, true })
+            {
+                foreach (DType dtype in AllDTypes)
+                {
+                    int options = index++ % 7;
+                    foreach (bool integers in new[] { false, true })
+                    {
+                        yield return new StepCase(
+                            $"core expansion {shape.In}->{shape.Out} x{shape.After}x{shape.Other} {(overColumns ? "over columns" : "over rows")} options {options} {(integers ? "integers" : Distributions[options % 4])}",
+                            dtype, run => CoreExpansion(run, dtype, shape, overColumns, options, integers));
+                    }
+                }
+            }
+        }
+    }
+
+    private static BoundStep CoreExpansion(
+        StepRunner run, DType dtype, (long In, long Out, long After, long Other) shape, bool overColumns, int options, bool integers)
+    {
+        (long contracted, long other) = (shape.In * shape.After, shape.Other);
+        (long r, long s) = overColumns ? (other, contracted) : (contracted, other);
+        bool contract = options == 3;
+        KroneckerMode first = contract ? new KroneckerMode(9, shape.In, shape.Out, Contract: true) : new KroneckerMode(9, shape.Out, shape.In, Contract: false);
+        var source = new RandomSource(15, integers ? Distribution.Rademacher : Distributions[options % 4]);
+        DType parameter = dtype.ParameterDType();
+        Operand? Scale(string name, long count, ulong seed, int without) => options == without
+            ? null : run.Input(name, parameter, integers ? SeededValues.NonZeroIntegers(count, seed, 1) : SeededValues.AwayFromZero(count, seed, parameter));
+        Operand output = run.Output("M", dtype, shape.Out * shape.After * shape.Other);
+        var step = new CoreExpansionStep(output, first, Scale("d", r, 16, 1), Scale("e", s, 17, 2), source, new CoreSource(source, 0, r, s))
+        {
+            Label = "test",
+            OverColumns = overColumns,
+            Alpha = integers ? 0.5 : 0.3f,
+        };
+        return new BoundStep(step, [output], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
+    }
+
+    private static IEnumerable<StepCase> CoreMarginals()
+    {
+        (long R, long S)[] shapes =
+            [(0, 3), (3, 0), (1, 1), (1, 300), (300, 1), (7, 5), (8, 8), (9, 256), (33, 264), (65, 257), (130, 520), (64, 1028), (1030, 30)];
+        int index = 0;
+        foreach ((long r, long s) in shapes)
+        {
+            foreach (DType dtype in AllDTypes)
+            {
+                int options = index++;
+                foreach (bool integers in new[] { false, true })
+                {
+                    yield return new StepCase(
+                        $"core marginals {r}x{s} {(integers ? "integers" : Distributions[options % 4])}", dtype,
+                        run => CoreMarginals(run, dtype, (r, s), options, integers));
+                }
+            }
+        }
+    }
+
+    private static BoundStep CoreMarginals(StepRunner run, DType dtype, (long R, long S) size, int options, bool integers)
+    {
+        (long r, long s) = size;
+        DType parameter = dtype.ParameterDType();
+        double[] Scale(long count, ulong seed) => integers ? SeededValues.NonZeroIntegers(count, seed, 2) : SeededValues.AwayFromZero(count, seed, parameter);
+        Operand rowGradient = run.Output("g_d", parameter, r), columnGradient = run.Output("g_e", parameter, s);
+        var step = new CoreMarginalsStep(
+            run.Input("H", dtype, integers ? SeededValues.NonZeroIntegers(r * s, 14, 9) : SeededValues.Normal(r * s, 14, dtype)),
+            run.Input("d", parameter, Scale(r, 12)), run.Input("e", parameter, Scale(s, 13)), rowGradient, columnGradient,
+            new CoreSource(new RandomSource(6, integers ? Distribution.Rademacher : Distributions[options % 4]), 0, r, s))
+        {
+            Label = "test",
+            Alpha = integers ? 0.5 : 0.3f,
+        };
+        return new BoundStep(step, [rowGradient, columnGradient], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
+    }
+
+    private static IEnumerable<StepCase> KroneckerMatrices()
+    {
+        (long, long)[][] shapes =
+        [
+            [(1, 1)], [(3, 2)], [(0, 2)], [(3, 0), (2, 2)], [(16, 8), (16, 8)], [(7, 3), (5, 1), (1, 4)], [(2, 3), (3, 2), (2, 2), (1, 5)], [(43, 9), (3, 3)],
+            // More than shared memory holds.
+            [(130, 70), (2, 1)],
+        ];
+        int index = 0;
+        foreach ((long, long)[] modes in shapes)
+        {
+            foreach (bool contract in new[] { false, true })
+            {
+                foreach (DType dtype in AllDTypes)
+                {
+                    int options = index++;
+                    foreach (bool integers in new[] { false, true })
+                    {
+                        yield return new StepCase(
+                            $"kronecker matrix {string.Join(' ', modes)} {(contract ? "contract" : "expand")} {(integers ? "integers" : Distributions[options % 4])}", dtype,
+                            run => KroneckerMatrix(run, dtype, modes, contract, options, integers));
+                    }
+                }
+            }
+        }
+    }
+
+    private static BoundStep KroneckerMatrix(StepRunner run, DType dtype, (long Rows, long Columns)[] modes, bool contract, int options, bool integers)
+    {
+        ImmutableArray<KroneckerMode> list = [.. modes.Select((mode, i) => new KroneckerMode((uint)(i + 1), mode.Rows, mode.Columns, contract))];
+        Operand output = run.Output("output", dtype, list.Aggregate(1L, (product, mode) => product * mode.In * mode.Out));
+        var source = new RandomSource(18, integers ? Distribution.Rademacher : Distributions[options % 4]);
+        var step = new KroneckerMatrixStep(output, list, source) { Label = "test", Alpha = integers ? 0.5 : 0.3f };
+        return new BoundStep(step, [output], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
     }
 
     private static IEnumerable<StepCase> Vectors()

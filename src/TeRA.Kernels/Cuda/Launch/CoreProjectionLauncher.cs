@@ -10,13 +10,11 @@ namespace TeRA.Kernels.Cuda;
 /// </summary>
 internal sealed class CoreProjectionLauncher : CompiledStep
 {
-    private const int SumThreads = 256;
-
     private readonly CoreProjectionStep step;
     private readonly CoreArguments core;
     private readonly ProductSchedule schedule;
     private readonly CudaKernel kernel;
-    private readonly CudaKernel sum;
+    private readonly CoreSumLauncher sum;
 
     /// <summary>Chooses and loads the kernels.</summary>
     /// <exception cref="NotSupportedException">Dtypes that the kernels don't take.</exception>
@@ -27,36 +25,25 @@ internal sealed class CoreProjectionLauncher : CompiledStep
         core = new CoreArguments(step.Core);
         schedule = Schedule(step);
         kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config);
-        sum = device.Kernels.Load(SumRequest);
+        sum = new CoreSumLauncher(device, step.Core, (long)schedule.Parts * schedule.TilesN, (long)schedule.Parts * schedule.TilesM, step.Alpha);
     }
 
     /// <summary>Every variant that <see cref="Schedule"/> may choose.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        ProductKernels.DTypes.SelectMany(dtype => new[] { Request(Large(dtype)), Request(Small(dtype)) }).Append(SumRequest);
+        ProductKernels.DTypes.SelectMany(dtype => new[] { Request(Large(dtype)), Request(Small(dtype)) });
 
     /// <inheritdoc/>
-    public override long WorkspaceBytes => checked((RowPartials + ColumnPartials) * sizeof(float));
+    public override long WorkspaceBytes => sum.WorkspaceBytes;
 
     /// <inheritdoc/>
     public override int Launches => step.Core.R == 0 && step.Core.S == 0 ? 0 : schedule.Tiles == 0 ? 1 : 2;
 
     /// <inheritdoc/>
     public override string Description =>
-        $"core_projection ({schedule}) + core_projection_sum{(NotOnHopper is null ? "" : $", not wgmma_projection: {NotOnHopper}")}";
+        $"core_projection ({schedule}) + {sum.Name}{(NotOnHopper is null ? "" : $", not wgmma_projection: {NotOnHopper}")}";
 
     /// <summary>On a Hopper GPU, why its own kernel does not run this step.</summary>
     public string? NotOnHopper { get; init; }
-
-    private static KernelRequest SumRequest =>
-        new("gemm/core_projection_sum.cu", "core_projection_sum", []) { ArgumentBytes = Unsafe.SizeOf<SumArguments>() };
-
-    private long RowLayers => (long)schedule.Parts * schedule.TilesN;
-
-    private long ColumnLayers => (long)schedule.Parts * schedule.TilesM;
-
-    private long RowPartials => checked(RowLayers * step.Core.R);
-
-    private long ColumnPartials => checked(ColumnLayers * step.Core.S);
 
     /// <summary>The choice of kernel and blocks for a step.</summary>
     public static ProductSchedule Schedule(CoreProjectionStep step) =>
@@ -65,16 +52,15 @@ internal sealed class CoreProjectionLauncher : CompiledStep
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        nint rowPartial = addresses[Step.WorkspaceSlot];
-        nint columnPartial = rowPartial + (nint)(RowPartials * sizeof(float));
+        nint workspace = addresses[Step.WorkspaceSlot];
         var tiles = new Arguments
         {
             Q = addresses[step.Q.Slot],
             P = addresses[step.P.Slot],
             RowScale = addresses[step.RowScale.Slot],
             ColumnScale = addresses[step.ColumnScale.Slot],
-            RowPartial = rowPartial,
-            ColumnPartial = columnPartial,
+            RowPartial = workspace,
+            ColumnPartial = sum.ColumnPartial(workspace),
             Core = core,
             Tokens = step.Tokens,
             PartLength = schedule.PartLength,
@@ -82,20 +68,7 @@ internal sealed class CoreProjectionLauncher : CompiledStep
             TilesN = schedule.TilesN,
         };
         kernel.Launch(tiles, (schedule.Tiles, (uint)schedule.Parts, 1), schedule.Config.Threads, schedule.Config.SharedBytes, stream);
-
-        var sums = new SumArguments
-        {
-            RowPartial = rowPartial,
-            ColumnPartial = columnPartial,
-            RowGradient = addresses[step.RowGradient.Slot],
-            ColumnGradient = addresses[step.ColumnGradient.Slot],
-            Rows = step.Core.R,
-            Columns = step.Core.S,
-            RowLayers = (int)RowLayers,
-            ColumnLayers = (int)ColumnLayers,
-            Alpha = (float)step.Alpha,
-        };
-        sum.Launch(sums, ((uint)((step.Core.R + step.Core.S + SumThreads - 1) / SumThreads), 1, 1), SumThreads, 0, stream);
+        sum.Launch(workspace, addresses[step.RowGradient.Slot], addresses[step.ColumnGradient.Slot], stream);
     }
 
     private static ProductConfig Large(DType dtype) => dtype == DType.Float32
@@ -136,21 +109,5 @@ internal sealed class CoreProjectionLauncher : CompiledStep
         public long PartLength;
         public uint TilesM;
         public uint TilesN;
-    }
-
-    /// <summary>The layout of <c>tera::gemm::CoreProjectionSumArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct SumArguments
-    {
-        public nint RowPartial;
-        public nint ColumnPartial;
-        public nint RowGradient;
-        public nint ColumnGradient;
-        public long Rows;
-        public long Columns;
-        public int RowLayers;
-        public int ColumnLayers;
-        public float Alpha;
-        public int Padding;
     }
 }

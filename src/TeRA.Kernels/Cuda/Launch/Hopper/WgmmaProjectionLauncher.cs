@@ -15,9 +15,6 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     private const string File = "gemm/wgmma_projection.cu";
     private const int Stages = 4;
     private const int Threads = 384;
-    private const int SumThreads = 256;
-    private const int SumElements = 32;
-    private const int SumSharedBytes = SumThreads * sizeof(float);
     private const int ColumnSumBytes = 8 * WgmmaProductRules.TileN * sizeof(float);
     private const int BarrierBytes = 2 * Stages * 8;
     private const int BaseAlignment = 1024;
@@ -29,12 +26,10 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     private const long Pieces = 128;
     private const long LeastTokens = 512;
 
-    private static readonly ImmutableArray<string> Entries = ["wgmma_projection", "wgmma_projection_sum"];
-
     private readonly CoreProjectionStep step;
     private readonly CoreProjectionLauncher portable;
     private readonly CudaKernel kernel;
-    private readonly CudaKernel sum;
+    private readonly CoreSumLauncher sum;
     private readonly TensorMapSource q;
     private readonly TensorMapSource p;
     private readonly Cut cut;
@@ -46,23 +41,22 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
         portable = new CoreProjectionLauncher(device, step);
         cut = CutOf(step);
         DistributionKind kind = step.Core.Source.Distribution.Kind;
-        kernel = device.Kernels.Load(Request(Entries[0], step.Q.DType, kind));
+        kernel = device.Kernels.Load(Request(step.Q.DType, kind));
         kernel.AllowSharedMemory(SharedBytes);
-        sum = device.Kernels.Load(Request(Entries[1], step.Q.DType, kind));
+        sum = new CoreSumLauncher(device, step.Core, (long)cut.Parts * cut.TilesN, (long)cut.Parts * cut.TilesM, step.Alpha);
         q = new TensorMapSource(device.Context, step.Q.DType, (step.Core.R, step.Tokens, 0), (64, WgmmaProductRules.TileK, 0));
         p = new TensorMapSource(device.Context, step.P.DType, (step.Core.S, step.Tokens, 0), (64, WgmmaProductRules.TileK, 0));
         blocks = (uint)Math.Min(device.Traits.Processors, (long)cut.TilesM * cut.TilesN * cut.Parts);
     }
 
-    /// <summary>Every variant of both kernels.</summary>
+    /// <summary>Every variant of the kernel.</summary>
     public static IEnumerable<KernelRequest> Variants =>
         from dtype in new[] { DType.BFloat16, DType.Float16 }
         from kind in Enum.GetValues<DistributionKind>()
-        from entry in Entries
-        select Request(entry, dtype, kind);
+        select Request(dtype, kind);
 
     /// <inheritdoc/>
-    public override long WorkspaceBytes => Math.Max(portable.WorkspaceBytes, (RowPartials + ColumnPartials) * sizeof(float));
+    public override long WorkspaceBytes => Math.Max(portable.WorkspaceBytes, sum.WorkspaceBytes);
 
     /// <inheritdoc/>
     public override int Launches => 2;
@@ -70,11 +64,7 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     /// <inheritdoc/>
     public override string Description => string.Create(
         CultureInfo.InvariantCulture,
-        $"wgmma_projection ({step.Q.DType.Label()}, {cut.TilesM}×{cut.TilesN} tiles of 128×256, {cut.Parts} parts of {cut.Length}, {blocks} blocks) + wgmma_projection_sum");
-
-    private long RowPartials => (long)cut.Parts * cut.TilesN * step.Core.R;
-
-    private long ColumnPartials => (long)cut.Parts * cut.TilesM * step.Core.S;
+        $"wgmma_projection ({step.Q.DType.Label()}, {cut.TilesM}×{cut.TilesN} tiles of 128×256, {cut.Parts} parts of {cut.Length}, {blocks} blocks) + {sum.Name}");
 
     /// <summary>The launcher for a step: this one, or the portable one with the reason in its description.</summary>
     public static CompiledStep Create(CudaDevice device, CoreProjectionStep step)
@@ -94,7 +84,6 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
         : step.Core.R % 8 != 0 || step.Core.S % 8 != 0 ? "rows that are no multiple of 16 bytes"
         : Math.Min(step.Core.R, step.Core.S) < WgmmaProductRules.TileK || step.Tokens < WgmmaProductRules.TileK ? "a length below 64"
         : Math.Max(step.Tokens, Math.Max(step.Core.R, step.Core.S)) > int.MaxValue / 2 ? "a length beyond 32 bits"
-        : !traits.PreviewKernels ? "a kernel not yet run on a card, which CudaOptions.PreviewKernels turns on"
         : null;
 
     /// <summary>Tiles of H, and how the tokens are cut.</summary>
@@ -109,22 +98,21 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        nint atQ = addresses[step.Q.Slot], atP = addresses[step.P.Slot], rowPartial = addresses[Step.WorkspaceSlot];
+        nint atQ = addresses[step.Q.Slot], atP = addresses[step.P.Slot], workspace = addresses[Step.WorkspaceSlot];
         if (((atQ | atP) & (TensorMapSource.Alignment - 1)) != 0)
         {
             portable.Run(addresses, stream);
             return;
         }
 
-        nint columnPartial = rowPartial + (nint)(RowPartials * sizeof(float));
         var arguments = new Arguments
         {
             Q = q.At(atQ),
             P = p.At(atP),
             RowScale = addresses[step.RowScale.Slot],
             ColumnScale = addresses[step.ColumnScale.Slot],
-            RowPartial = rowPartial,
-            ColumnPartial = columnPartial,
+            RowPartial = workspace,
+            ColumnPartial = sum.ColumnPartial(workspace),
             Core = new RandomSourceArguments(step.Core),
             Rows = (int)step.Core.R,
             Columns = (int)step.Core.S,
@@ -135,29 +123,14 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
             Parts = cut.Parts,
         };
         kernel.Launch(arguments, (blocks, 1, 1), Threads, SharedBytes, stream);
-
-        uint rowBlocks = (uint)WgmmaProductRules.TilesOf(step.Core.R, SumElements);
-        var sums = new SumArguments
-        {
-            RowPartial = rowPartial,
-            ColumnPartial = columnPartial,
-            RowGradient = addresses[step.RowGradient.Slot],
-            ColumnGradient = addresses[step.ColumnGradient.Slot],
-            Rows = (int)step.Core.R,
-            Columns = (int)step.Core.S,
-            RowLayers = cut.Parts * cut.TilesN,
-            ColumnLayers = cut.Parts * cut.TilesM,
-            Alpha = (float)step.Alpha,
-            RowBlocks = (int)rowBlocks,
-        };
-        sum.Launch(sums, (rowBlocks + (uint)WgmmaProductRules.TilesOf(step.Core.S, SumElements), 1, 1), SumThreads, SumSharedBytes, stream);
+        sum.Launch(workspace, addresses[step.RowGradient.Slot], addresses[step.ColumnGradient.Slot], stream);
     }
 
-    private static KernelRequest Request(string entry, DType dtype, DistributionKind kind) =>
-        new(File, entry, [ProductConfig.Macro("DTYPE", (int)dtype), ProductConfig.Macro("DISTRIBUTION", (int)kind)])
+    private static KernelRequest Request(DType dtype, DistributionKind kind) =>
+        new(File, "wgmma_projection", [ProductConfig.Macro("DTYPE", (int)dtype), ProductConfig.Macro("DISTRIBUTION", (int)kind)])
         {
             OnlyFor = WgmmaProductRules.Target,
-            ArgumentBytes = entry == Entries[0] ? Unsafe.SizeOf<Arguments>() : Unsafe.SizeOf<SumArguments>(),
+            ArgumentBytes = Unsafe.SizeOf<Arguments>(),
         };
 
     /// <summary>Tiles of H and parts of the tokens.</summary>
@@ -185,21 +158,5 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
         public int TilesM;
         public int TilesN;
         public int Parts;
-    }
-
-    /// <summary>The layout of <c>tera::WgmmaProjectionSumArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct SumArguments
-    {
-        public nint RowPartial;
-        public nint ColumnPartial;
-        public nint RowGradient;
-        public nint ColumnGradient;
-        public int Rows;
-        public int Columns;
-        public int RowLayers;
-        public int ColumnLayers;
-        public float Alpha;
-        public int RowBlocks;
     }
 }

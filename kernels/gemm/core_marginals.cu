@@ -1,0 +1,149 @@
+// The gradients of the core's diagonals from H in memory (R×S, TERA_DTYPE), with the core G regenerated beside it:
+//   row_gradient[r]    = alpha · Σ_s H[r, s]·G[r, s]·column_scale[s]
+//   column_gradient[s] = alpha · Σ_r H[r, s]·G[r, s]·row_scale[r]
+//
+// Mapping: a block has 256 columns and tile_rows rows; a warp takes every eighth of these, a lane eight neighbours of a row, which it loads
+// and generates at once. Sums along rows are added over the warp, sums along columns stay with the lane until the block's last row, then the
+// warps are added in order. Each block writes partial sums of its own, row_partial[tile_n][r] and column_partial[tile_m][s], and
+// core_projection_sum.cu adds those. The order of every sum depends on the shape alone.
+#include "common/dtype.cuh"
+#include "elementwise/reductions.cuh"
+#include "gemm/core_values.cuh"
+
+namespace tera::gemm {
+
+/// The same layout as the C# struct CoreMarginalsLauncher.Arguments.
+struct CoreMarginalsArguments {
+    const Element<TERA_DTYPE>::Storage* h;
+    const float* row_scale;
+    const float* column_scale;
+    float* row_partial;    // tiles_n × R
+    float* column_partial; // tiles_m × S
+    Core core;
+    u32 tile_rows; // of a block, a multiple of eight
+    u32 tiles_n;
+};
+
+constexpr int kMarginalWarps = 8;
+constexpr int kMarginalColumns = 256; // eight for each lane
+
+/// Eight neighbours of a row of H from column s on; zeros past its end.
+__device__ __forceinline__ void load_eight(const CoreMarginalsArguments& p, bool whole, i64 r, i64 s, float (&h)[8])
+{
+    using E = Element<TERA_DTYPE>;
+    const auto* from = p.h + r * p.core.columns + s;
+    if (whole) {
+        if constexpr (TERA_DTYPE == kFloat32) {
+            const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
+            h[0] = low.x, h[1] = low.y, h[2] = low.z, h[3] = low.w;
+            h[4] = high.x, h[5] = high.y, h[6] = high.z, h[7] = high.w;
+        } else {
+            const uint4 packed = *reinterpret_cast<const uint4*>(from);
+            const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                h[2 * i] = E::decode(static_cast<unsigned short>(words[i]));
+                h[2 * i + 1] = E::decode(static_cast<unsigned short>(words[i] >> 16));
+            }
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            h[i] = s + i < p.core.columns ? E::decode(from[i]) : 0.0f;
+        }
+    }
+}
+
+/// Eight neighbours of the core, from a multiple of eight on.
+template <int D>
+struct WholeGroups {
+    static __device__ __forceinline__ void generate(const Core& core, u64 first, float (&g)[8])
+    {
+        Factor<D>::template consecutive<8>(core.source, first, g);
+    }
+};
+
+/// Where they straddle the generator's blocks: one by one.
+struct SingleElements {
+    static __device__ __forceinline__ void generate(const Core& core, u64 first, float (&g)[8])
+    {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            g[i] = single_element(core.source, first + i);
+        }
+    }
+};
+
+/// The block's share: partial sums of its rows to memory, those of its columns, warp by warp, to shared memory.
+template <class Generator>
+__device__ __forceinline__ void sum_tile(const CoreMarginalsArguments& p, i64 first_row, i64 s, u32 tile_n, float* columns)
+{
+    const i64 end = min(p.core.rows, first_row + p.tile_rows);
+    const bool whole = reinterpret_cast<u64>(p.h) % 16 == 0 && p.core.columns % 8 == 0 && s < p.core.columns;
+    float scale[8], sum[8];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        scale[i] = s + i < p.core.columns ? p.column_scale[s + i] : 0.0f;
+        sum[i] = 0.0f;
+    }
+#pragma unroll 1
+    for (i64 r = first_row + threadIdx.x / 32; r < end; r += kMarginalWarps) {
+        float h[8], g[8];
+        load_eight(p, whole, r, s, h);
+        const float d = p.row_scale[r];
+        Generator::generate(p.core, static_cast<u64>(r * p.core.columns + s), g);
+        float row = 0.0f;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            const float x = h[i] * g[i];
+            row = fmaf(x, scale[i], row);
+            sum[i] = fmaf(x, d, sum[i]);
+        }
+        row = warp_sum(row);
+        if (threadIdx.x % 32 == 0) {
+            p.row_partial[tile_n * p.core.rows + r] = row;
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        columns[i] = sum[i];
+    }
+}
+
+/// Rarely run: kept out of the other's registers.
+static __device__ __noinline__ void sum_tile_singly(const CoreMarginalsArguments& p, i64 first_row, i64 s, u32 tile_n, float* columns)
+{
+    sum_tile<SingleElements>(p, first_row, s, tile_n, columns);
+}
+
+} // namespace tera::gemm
+
+extern "C" __global__ void __launch_bounds__(32 * tera::gemm::kMarginalWarps, 3)
+    core_marginals(const __grid_constant__ tera::gemm::CoreMarginalsArguments p)
+{
+    using namespace tera;
+    using namespace tera::gemm;
+    extern __shared__ __align__(128) unsigned char shared[];
+    auto* sums = reinterpret_cast<float*>(shared); // [kMarginalWarps][kMarginalColumns]
+
+    const u32 tile_m = blockIdx.x / p.tiles_n, tile_n = blockIdx.x % p.tiles_n;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const i64 first_column = static_cast<i64>(tile_n) * kMarginalColumns;
+    const i64 first_row = static_cast<i64>(tile_m) * p.tile_rows, s = first_column + 8 * lane;
+    float* own = sums + warp * kMarginalColumns + 8 * lane;
+    if (p.core.columns % 8 != 0) {
+        sum_tile_singly(p, first_row, s, tile_n, own);
+    } else {
+        with_distribution(p.core, [&](auto tag) { sum_tile<WholeGroups<decltype(tag)::kValue>>(p, first_row, s, tile_n, own); });
+    }
+    __syncthreads();
+    const i64 column = first_column + threadIdx.x;
+    if (column < p.core.columns) {
+        float sum = 0.0f;
+#pragma unroll
+        for (int w = 0; w < kMarginalWarps; ++w) {
+            sum += sums[w * kMarginalColumns + threadIdx.x];
+        }
+        p.column_partial[static_cast<i64>(tile_m) * p.core.columns + column] = sum;
+    }
+}

@@ -1,0 +1,150 @@
+// The kernels that make something of the core alone, compiled for the host over the instructions' emulation (emulated/), against plain loops:
+// sizes on both sides of the generator's blocks and of a thread block's share, all distributions, both orientations.
+#include "check.h"
+#include "emulated/cuda.h"
+
+#include "gemm/core_expansion.cu"
+#include "gemm/core_marginals.cu"
+#include "gemm/core_projection_sum.cu"
+#include "random/kronecker_matrix.cu"
+
+#include <cmath>
+
+using namespace tera;
+using namespace tera::gemm;
+using E = Element<TERA_DTYPE>;
+
+namespace {
+
+constexpr double kUnit = TERA_DTYPE == kFloat32 ? 0x1p-24 : 0x1p-8;
+
+RandomSource source_of(int distribution, u32 stream) { return {12345, stream, static_cast<u32>(distribution), 10923, 1.7320508f}; }
+
+u32 tiles(i64 length, i64 tile) { return static_cast<u32>((length + tile - 1) / tile); }
+
+std::vector<float> numbers(i64 count)
+{
+    std::vector<float> values(count);
+    for (i64 i = 0; i < count; ++i) {
+        values[i] = static_cast<float>((i * 7 + count) % 5) - 1.5f;
+    }
+    return values;
+}
+
+void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, int distribution)
+{
+    const i64 r = over ? other : in * rest, s = over ? in * rest : other, count = out * rest * other;
+    std::vector<float> inner = numbers(in * rest), outer = numbers(other);
+    std::vector<E::Storage> output(count + 8);
+    CoreExpansionArguments p{};
+    p.output = output.data(), p.inner = inner.data(), p.outer = outer.data();
+    p.core = {source_of(distribution, 0), r, s};
+    p.factor = source_of(distribution, 7);
+    p.rest = rest, p.in = in, p.out = out, p.in_step = contract ? out : 1, p.out_step = contract ? 1 : in;
+    p.alpha = 0.5f, p.over_columns = over;
+    const u32 blocks = over ? tiles(rest, kQuadColumns) * tiles(r, kQuadRows) : tiles(rest * s, kPlaces);
+    emulated::launch(blocks, tiles(out, kOuts), kExpansionThreads, [&] { core_expansion(p); });
+    for (i64 o = 0; o < out; ++o) {
+        for (i64 i = 0; i < rest; ++i) {
+            for (i64 j = 0; j < other; ++j) {
+                double sum = 0, size = 0;
+                for (i64 k = 0; k < in; ++k) {
+                    const i64 c = k * rest + i, number = over ? j * s + c : c * s + j;
+                    const double term = 0.5 * random_element(p.factor, o * p.out_step + k * p.in_step) * inner[c] * outer[j] * random_element(p.core.source, number);
+                    sum += term;
+                    size += std::fabs(term);
+                }
+                const double found = E::decode(output[(o * rest + i) * other + j]);
+                check(std::fabs(found - sum) <= 1.001 * kUnit * std::fabs(sum) + 16 * 0x1p-24 * size,
+                    "expansion %d -> %d, rest %lld, other %lld, over columns %d, distribution %d: (%lld, %lld, %lld) is %g, not %g", in, out, rest, other, over, distribution, o, i, j, found, sum);
+            }
+        }
+    }
+    for (i64 i = count; i < count + 8; ++i) {
+        check(E::decode(output[i]) == 0, "nothing behind the output is written");
+    }
+}
+
+void marginals(i64 r, i64 s, u32 tile_rows, int shift, int distribution)
+{
+    std::vector<E::Storage> h(r * s + shift);
+    for (i64 i = 0; i < r * s + shift; ++i) {
+        h[i] = E::encode(static_cast<float>((i * 5 + 3) % 7) - 3.0f);
+    }
+    std::vector<float> d = numbers(r), e = numbers(s), rows(r, NAN), columns(s, NAN);
+    const u32 tiles_m = tiles(r, tile_rows), tiles_n = tiles(s, kMarginalColumns);
+    std::vector<float> row_partial(tiles_n * r, NAN), column_partial(tiles_m * s, NAN);
+    const CoreMarginalsArguments p{h.data() + shift, d.data(), e.data(), row_partial.data(), column_partial.data(), {source_of(distribution, 0), r, s}, tile_rows, tiles_n};
+    emulated::launch(tiles_m * tiles_n, 1, 32 * kMarginalWarps, [&] { core_marginals(p); });
+    const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
+        static_cast<i32>(tiles_n), static_cast<i32>(tiles_m), 0.5f, tiles(r, kSumElements)};
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
+    std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
+    for (i64 i = 0; i < r; ++i) {
+        for (i64 j = 0; j < s; ++j) {
+            const double x = 0.5 * E::decode(h[shift + i * s + j]) * random_element(p.core.source, i * s + j);
+            row_sum[i] += x * e[j], row_size[i] += std::fabs(x * e[j]);
+            column_sum[j] += x * d[i], column_size[j] += std::fabs(x * d[i]);
+        }
+    }
+    for (i64 i = 0; i < r; ++i) {
+        check(std::fabs(rows[i] - row_sum[i]) <= 16 * 0x1p-24 * row_size[i], "marginals %lldx%lld: row %lld is %g, not %g", r, s, i, rows[i], row_sum[i]);
+    }
+    for (i64 j = 0; j < s; ++j) {
+        check(std::fabs(columns[j] - column_sum[j]) <= 16 * 0x1p-24 * column_size[j], "marginals %lldx%lld: column %lld is %g, not %g", r, s, j, columns[j], column_sum[j]);
+    }
+}
+
+struct Size {
+    u32 out, in;
+};
+
+void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks, int distribution)
+{
+    KroneckerMatrixArguments p{};
+    i64 rows = 1, columns = 1;
+    u32 place = 0;
+    for (u32 m = 0; m < sizes.size(); ++m) {
+        p.mode[m] = {m + 1, sizes[m].in, sizes[m].out, contract ? sizes[m].out : 1, contract ? 1 : sizes[m].in, place};
+        place += kept ? tiles(sizes[m].in * sizes[m].out, 4) * 4 : 0;
+        rows *= sizes[m].out, columns *= sizes[m].in;
+    }
+    std::vector<E::Storage> output(rows * columns);
+    p.output = output.data(), p.count = rows * columns, p.columns = columns;
+    p.factors = source_of(distribution, 0), p.alpha = 0.5f;
+    p.modes = static_cast<u32>(sizes.size()), p.places = place;
+    emulated::launch(blocks, 1, kMatrixThreads, [&] { kronecker_matrix(p); });
+    for (i64 row = 0; row < rows; ++row) {
+        for (i64 column = 0; column < columns; ++column) {
+            double product = 0.5;
+            i64 o = row, i = column;
+            for (u32 m = p.modes; m-- > 0;) {
+                product *= random_element(factor_of(p, m), o % sizes[m].out * p.mode[m].out_step + i % sizes[m].in * p.mode[m].in_step);
+                o /= sizes[m].out, i /= sizes[m].in;
+            }
+            const double found = E::decode(output[row * columns + column]);
+            check(std::fabs(found - product) <= (1.001 * kUnit + 8 * 0x1p-24) * std::fabs(product), "matrix %lldx%lld: (%lld, %lld) is %g, not %g", rows, columns, row, column, found, product);
+        }
+    }
+}
+
+} // namespace
+
+int main()
+{
+    for (int distribution = 0; distribution < 4; ++distribution) {
+        for (const bool over : {false, true}) {
+            expansion(8, 16, 8, 40, over, false, distribution);
+            expansion(5, 3, 7, 9, over, distribution % 2 == 0, distribution);
+            expansion(12, 70, 2, 36, over, distribution % 2 == 1, distribution);
+            expansion(1, 1, 1, 1, over, false, distribution);
+            expansion(2, 2, 40, 3, over, false, distribution);
+        }
+        marginals(33, 264, 16, 0, distribution);
+        marginals(20, 520, 8, 1, distribution);
+        marginals(9, 37, 8, 0, distribution);
+        matrix({{16, 8}, {5, 3}}, distribution % 2 == 0, true, 3, distribution);
+        matrix({{3, 2}, {1, 5}, {7, 1}}, distribution % 2 == 1, distribution < 2, 1, distribution);
+    }
+    return finish(1000);
+}
