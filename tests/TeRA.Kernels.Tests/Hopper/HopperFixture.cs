@@ -9,8 +9,8 @@ namespace TeRA.Kernels.Tests.Hopper;
 [Category("Gpu")]
 internal abstract class HopperFixture
 {
-    /// <summary>The device that all GPU tests share.</summary>
-    protected static CudaDevice Gpu => DeviceUnderTest.Cuda;
+    /// <summary>The device: the one that all GPU tests share, unless a fixture has its own.</summary>
+    protected virtual CudaDevice Gpu => DeviceUnderTest.Cuda;
 
     [OneTimeSetUp]
     public void RequireHopper()
