@@ -26,8 +26,8 @@ internal static class FinetuneCommand
     {
         Description = $"Other ways to compare with, any of {string.Join(", ", ComparedMethod.Names)}.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lotr", "lora", "full"],
     };
-    private static readonly Option<string?> Out = new("--out") { Description = "Folder for the adapter; a temporary one otherwise." };
-    private static readonly Option<bool> Force = new("--force") { Description = "Replace an adapter that is already there." };
+    private static readonly Option<string?> Out = new("--out") { Description = "Folder for the adapters: TeRA's in it, the others' in folders of their names; a temporary one otherwise." };
+    private static readonly Option<bool> Force = new("--force") { Description = "Replace adapters that are already there." };
 
     public static Command Create()
     {
@@ -51,7 +51,7 @@ internal static class FinetuneCommand
             JsonOutput.Write(Json(report));
         }
 
-        return report.DeviationRatio < AdmittedRatio ? ExitCodes.Success : ExitCodes.VerificationFailed;
+        return report.DeviationRatio < AdmittedRatio && report.Rows.All(row => row.IsReadBack) ? ExitCodes.Success : ExitCodes.VerificationFailed;
     }
 
     private static FinetuneOptions Read(ParseResult result)
@@ -86,7 +86,7 @@ internal static class FinetuneCommand
     {
         if (options is { Out: { } folder, Force: false } && Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
         {
-            throw new UsageException($"--out: {folder} is not empty; pass --force to replace the adapter in it.");
+            throw new UsageException($"--out: {folder} is not empty; pass --force to replace the adapters in it.");
         }
     }
 
@@ -97,7 +97,11 @@ internal static class FinetuneCommand
             ["method", "trained", "rank of ΔW", "bytes", "loss", "new task", "old task", "seconds"],
             [.. report.Rows.Select(Cells)]);
         terminal.Line(Text($"device: {report.Device}; {report.Reason}"));
-        terminal.Line(Text($"adapter: {report.AdapterFolder}, read back: {report.ReloadedAccuracy:P1} on the new task"));
+        foreach (FinetuneRow row in report.Rows.Where(row => row.Adapter is not null))
+        {
+            terminal.Line(Text($"{row.Method}: {row.Adapter}, read back: {row.ReloadedAccuracy:P1} on the new task{(row.IsReadBack ? "" : ", NOT what was saved")}"));
+        }
+
         terminal.Line(Text($"largest deviation of the trained layers from the dense float64 reference: {report.LargestDeviation:E1} relative, {report.DeviationRatio:F2} roundoffs of the terms (bound {AdmittedRatio:F0})"));
         terminal.Line(Text($"total {report.TotalSeconds:F1} s"));
     }
@@ -128,9 +132,9 @@ internal static class FinetuneCommand
             ["accuracy_new_task"] = row.NewTask,
             ["accuracy_old_task"] = row.OldTask,
             ["seconds"] = row.Seconds,
+            ["adapter"] = row.Adapter,
+            ["accuracy_reloaded"] = row.ReloadedAccuracy,
         })]),
-        ["adapter"] = report.AdapterFolder,
-        ["accuracy_reloaded"] = report.ReloadedAccuracy,
         ["largest_relative_deviation"] = JsonOutput.Number(report.LargestDeviation),
         ["deviation_ratio"] = JsonOutput.Number(report.DeviationRatio),
         ["deviation_bound"] = AdmittedRatio,

@@ -1,36 +1,33 @@
-using System.Collections.Immutable;
-
 namespace TeRA.Kernels.Cli.Finetuning;
 
-/// <summary>A network's TeRA vectors on disk and back.</summary>
-internal static class AdapterStore
+/// <summary>The adapters of a run on disk and back: TeRA's in the folder itself, others in folders of their names inside it, as PEFT keeps several.</summary>
+/// <param name="folder">The folder; null for a temporary one.</param>
+/// <param name="force">Whether adapters that are already there may be replaced.</param>
+internal sealed class AdapterStore(string? folder, bool force)
 {
-    /// <summary>Writes the adapter; returns where, and how many bytes its files have.</summary>
-    public static (string Folder, long Bytes) Save(Network network, string? folder, bool force)
+    private readonly string root = folder ?? Directory.CreateTempSubdirectory("tera-adapter-").FullName; // of its own: another run, or another user, may be at it too
+
+    /// <summary>Writes a network's adapter in the format of its method.</summary>
+    /// <param name="network">The trained network.</param>
+    /// <param name="plan">How it was adapted.</param>
+    /// <param name="name">The adapter's folder inside the store; null for the store's own.</param>
+    /// <returns>Where it lies.</returns>
+    public string Save(Network network, MethodPlan plan, string? name)
     {
-        folder ??= Directory.CreateTempSubdirectory("tera-adapter-").FullName; // of its own: another run, or another user, may be at it too
-        TeraAdapter adapter = TeraAdapter.Create(network.Layers.Select((layer, i) => (network.Names[i], (TeraUpdate)layer.Update!, Vectors(layer))));
-        adapter.Save(folder, force);
-        return (folder, Directory.EnumerateFiles(folder, "adapter_*").Sum(file => new FileInfo(file).Length));
+        string path = name is null ? root : Path.Combine(root, name);
+        AdapterWriter.Save(path, network.Names.Zip(network.Layers, TrainedModule.Of), new AdapterSaveOptions { Overwrite = force, Bases = plan.Bases, Groups = plan.Groups });
+        return path;
     }
 
-    /// <summary>The network with the adapter that lies in <paramref name="folder"/>.</summary>
-    public static Network Load(Device device, IReadOnlyList<LayerWeights> weights, string folder)
+    /// <summary>Bytes of an adapter's files.</summary>
+    public static long Bytes(string path) => Directory.EnumerateFiles(path, "adapter_*").Sum(file => new FileInfo(file).Length);
+
+    /// <summary>The accuracy of the network with the adapter that lies in <paramref name="path"/>.</summary>
+    public static double Accuracy(Device device, IReadOnlyList<LayerWeights> weights, string path, Digits digits)
     {
-        TeraAdapter adapter = TeraAdapter.Load(folder);
-        var network = new Network(device, weights, layer => adapter.UpdateFor(layer.Name, layer.OutFeatures, layer.InFeatures), new AdaptedLinearOptions());
-        for (int i = 0; i < network.Layers.Count; i++)
-        {
-            foreach ((Parameter parameter, ImmutableArray<float> vector) in network.Layers[i].Parameters.Zip(adapter.Modules[network.Names[i]].All))
-            {
-                parameter.Value.CopyFrom(vector.AsSpan());
-            }
-        }
-
-        return network;
+        using Adapter adapter = Adapter.Load(path);
+        using AdapterBinding binding = adapter.Bind(weights.ToDictionary(layer => layer.Name, layer => new LayerSize(layer.OutFeatures, layer.InFeatures)));
+        using var network = new Network(device, weights, (layer, weight, bias) => binding.CreateLayer(layer.Name, device, weight, bias));
+        return network.Accuracy(digits);
     }
-
-    // The order of the layer's parameters is the update's order of trained vectors.
-    private static TeraVectors Vectors(AdaptedLinear layer) =>
-        TeraVectors.Of((TeraUpdate)layer.Update!, [.. layer.Parameters.Select(parameter => parameter.Value.ToArray<float>())]);
 }

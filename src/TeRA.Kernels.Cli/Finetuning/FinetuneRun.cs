@@ -12,6 +12,7 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
 
     private readonly Trainer trainer = new(device, options.Batch, options.Seed, cancellation);
     private readonly (Digits Training, Digits HeldOut) old = Digits.Load(options.Seed);
+    private readonly AdapterStore store = new(options.Out, options.Force);
 
     public FinetuneReport Execute()
     {
@@ -19,16 +20,15 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
         (Digits Training, Digits HeldOut) shifted = (old.Training.Shift(), old.HeldOut.Shift());
         IReadOnlyList<LayerWeights> weights = Pretrain();
         var rows = new List<FinetuneRow> { Base(weights, shifted.HeldOut) };
-        (FinetuneRow tera, string folder, double reloaded, LayerDeviation deviation) = AdaptWithTera(weights, shifted);
-        rows.Add(tera);
-        rows.AddRange(options.Methods.Select(method => Adapt(method.Label, weights, shifted, layer => method.Update(layer, options), method.LearningRate)));
+        var tera = new MethodPlan(options.Update);
+        rows.Add(Adapt(tera, weights, shifted, network => Train("TeRA", network, shifted, options.LearningRate), null, out LayerDeviation deviation));
+        rows.AddRange(options.Methods.Select(method => Adapt(
+            method.Plan(weights, options), weights, shifted, network => Train(method.Label, network, shifted, method.LearningRate), method, out _)));
         return new FinetuneReport
         {
             Device = $"{device.Id} ({device.Name})",
             Reason = reason,
             Rows = rows,
-            AdapterFolder = folder,
-            ReloadedAccuracy = reloaded,
             LargestDeviation = deviation.Relative,
             DeviationRatio = deviation.Ratio,
             TotalSeconds = clock.Elapsed.TotalSeconds,
@@ -45,33 +45,31 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
             LayerWeights.Random("fc2", options.Hidden, options.Hidden, seed + 2),
             LayerWeights.Random("fc3", Digits.Classes, options.Hidden, seed + 3),
         ];
-        using var network = new Network(device, start, layer => new FullUpdate(layer.OutFeatures, layer.InFeatures), new AdaptedLinearOptions { TrainBias = true });
+        using var network = new Network(device, start, new MethodPlan(layer => new FullUpdate(layer.OutFeatures, layer.InFeatures)), new AdaptedLinearOptions { TrainBias = true });
         trainer.Train(network, old.Training, options.PretrainEpochs, PretrainingRate, progress, "pretraining");
         return network.Merge();
     }
 
     private FinetuneRow Base(IReadOnlyList<LayerWeights> weights, Digits heldOut)
     {
-        using var network = new Network(device, weights, _ => null, new AdaptedLinearOptions());
+        using var network = new Network(device, weights, new MethodPlan(_ => null));
         return new FinetuneRow("base, frozen", 0, [], 0, double.NaN, network.Accuracy(heldOut), network.Accuracy(old.HeldOut), 0);
     }
 
-    private (FinetuneRow Row, string Folder, double Reloaded, LayerDeviation Deviation) AdaptWithTera(
-        IReadOnlyList<LayerWeights> weights, (Digits Training, Digits HeldOut) task)
-    {
-        using var network = new Network(device, weights, options.Update, new AdaptedLinearOptions());
-        FinetuneRow row = Train("TeRA", network, task, options.LearningRate);
-        (string folder, long bytes) = AdapterStore.Save(network, options.Out, options.Force);
-        using Network reloaded = AdapterStore.Load(device, weights, folder);
-        LayerDeviation deviation = LayerDeviation.Worst(network, task.HeldOut);
-        return (row with { SavedBytes = bytes }, folder, reloaded.Accuracy(task.HeldOut), deviation);
-    }
-
+    /// <summary>Trains one method, saves its adapter and reads it back.</summary>
     private FinetuneRow Adapt(
-        string method, IReadOnlyList<LayerWeights> weights, (Digits Training, Digits HeldOut) task, Func<LayerWeights, WeightUpdate> update, float rate)
+        MethodPlan plan, IReadOnlyList<LayerWeights> weights, (Digits Training, Digits HeldOut) task, Func<Network, FinetuneRow> train, ComparedMethod? compared, out LayerDeviation deviation)
     {
-        using var network = new Network(device, weights, update, new AdaptedLinearOptions());
-        return Train(method, network, task, rate);
+        using var network = new Network(device, weights, plan);
+        FinetuneRow row = train(network);
+        deviation = compared is null ? LayerDeviation.Worst(network, task.HeldOut) : default;
+        if (compared is { HasAdapter: false })
+        {
+            return row;
+        }
+
+        string adapter = store.Save(network, plan, compared?.Name);
+        return row with { Adapter = adapter, SavedBytes = AdapterStore.Bytes(adapter), ReloadedAccuracy = AdapterStore.Accuracy(device, weights, adapter, task.HeldOut) };
     }
 
     private FinetuneRow Train(string method, Network network, (Digits Training, Digits HeldOut) task, float rate)

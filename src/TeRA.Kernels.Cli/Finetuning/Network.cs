@@ -7,13 +7,21 @@ internal sealed class Network : IDisposable
     private readonly List<Tensor> frozen = [];
     private readonly Tape tape;
 
-    public Network(Device device, IReadOnlyList<LayerWeights> weights, Func<LayerWeights, WeightUpdate?> update, AdaptedLinearOptions options)
+    /// <summary>A network whose layers are made elsewhere.</summary>
+    public Network(Device device, IReadOnlyList<LayerWeights> weights, LayerFactory create)
     {
         this.device = device;
         tape = new Tape(device);
-        Layers = [.. weights.Select(layer => Adapt(layer, update(layer), options))];
+        Layers = [.. weights.Select(layer => create(layer, Keep(device.From<float>(layer.Weight, layer.OutFeatures, layer.InFeatures)), Keep(device.From<float>(layer.Bias, layer.OutFeatures))))];
         Names = [.. weights.Select(layer => layer.Name)];
     }
+
+    /// <summary>A network that starts to train; frozen bases are on the device once.</summary>
+    public Network(Device device, IReadOnlyList<LayerWeights> weights, MethodPlan plan, AdaptedLinearOptions? options = null)
+        : this(device, weights, Factory(device, plan, options, out Tensor[] stored)) => frozen.AddRange(stored);
+
+    /// <summary>Makes a layer of frozen tensors, which the network keeps.</summary>
+    public delegate AdaptedLinear LayerFactory(LayerWeights layer, Tensor weight, Tensor bias);
 
     /// <summary>In forward order.</summary>
     public IReadOnlyList<AdaptedLinear> Layers { get; }
@@ -82,13 +90,17 @@ internal sealed class Network : IDisposable
         }
     }
 
-    private AdaptedLinear Adapt(LayerWeights layer, WeightUpdate? update, AdaptedLinearOptions options)
+    private static LayerFactory Factory(Device device, MethodPlan plan, AdaptedLinearOptions? options, out Tensor[] stored)
     {
-        Tensor weight = device.From<float>(layer.Weight, layer.OutFeatures, layer.InFeatures);
-        Tensor bias = device.From<float>(layer.Bias, layer.OutFeatures);
-        frozen.Add(weight);
-        frozen.Add(bias);
-        return new AdaptedLinear(device, weight, bias, update, options);
+        Tensor[] bases = plan.Bases is { } shared ? [shared.CopyA(device), shared.CopyB(device)] : [];
+        stored = bases;
+        return (layer, weight, bias) => new AdaptedLinear(device, weight, bias, plan.Update(layer), options, new GivenTensors { Stored = bases });
+    }
+
+    private Tensor Keep(Tensor tensor)
+    {
+        frozen.Add(tensor);
+        return tensor;
     }
 
     private Tensor Logits(Tensor images)

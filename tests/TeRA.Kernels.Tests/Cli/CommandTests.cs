@@ -106,10 +106,25 @@ public class CommandTests
     [Test]
     public void Finetune_compares_with_the_methods_asked_for()
     {
-        string[] line = ["finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--learning-rate", "0.05", "--pretrain-epochs", "6", "--method", "randlora", "vera", "--json"];
-        JsonArray rows = CommandLine.Run(line).Json["methods"]!.AsArray();
-        Assert.That(rows.Select(row => (string?)row!["method"]), Is.EqualTo(new[] { "base, frozen", "TeRA", "RandLoRA r=16", "VeRA r=64" }));
-        Assert.That(rows.Skip(1).Select(row => (double)row!["accuracy_new_task"]!), Is.All.GreaterThan((double)rows[0]!["accuracy_new_task"]! + 0.2), "each adapts");
+        using var folder = new TemporaryFolder();
+        string[] line =
+        [
+            "finetune", "--device", "cpu", "--hidden", "64", "--epochs", "8", "--learning-rate", "0.05", "--pretrain-epochs", "6",
+            "--method", "randlora", "vera", "lora", "lotr", "full", "--out", folder["adapters"], "--json",
+        ];
+        CommandLine run = CommandLine.Run(line);
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        JsonArray rows = run.Json["methods"]!.AsArray();
+        Assert.That(rows.Select(row => (string?)row!["method"]), Is.EqualTo(new[] { "base, frozen", "TeRA", "RandLoRA r=16", "VeRA r=64", "LoRA r=1", "LoTR core, frozen sides", "full fine-tuning" }));
+        Assert.That(rows.Skip(1).Select(row => (double)row!["accuracy_new_task"]!), Is.All.GreaterThan((double)rows[0]!["accuracy_new_task"]! + 0.05), "each adapts");
+        foreach ((string method, JsonNode? row) in new[] { "RANDLORA", "VERA", "LORA", "LOTR" }.Zip(rows.Skip(2)))
+        {
+            string adapter = (string)row!["adapter"]!;
+            Assert.That((double)row["accuracy_reloaded"]!, Is.EqualTo((double)row["accuracy_new_task"]!), method);
+            Assert.That((string?)CommandLine.Run("inspect", adapter, "--json").Json["type"], Is.EqualTo(method));
+        }
+
+        Assert.That(rows[^1]!["adapter"], Is.Null, "a full update is no adapter");
         Assert.That(CommandLine.Run("finetune", "--method", "tera").ExitCode, Is.EqualTo(ExitCodes.Usage), "TeRA is always there");
     }
 
@@ -134,7 +149,7 @@ public class CommandTests
         Assert.That((double)methods[0]!["accuracy_old_task"]!, Is.GreaterThan(0.9), "the base knows its own task");
         Assert.That((double)methods[0]!["accuracy_new_task"]!, Is.LessThan(0.3), "and fails the shifted one");
         Assert.That((double)methods[1]!["accuracy_new_task"]!, Is.GreaterThan((double)methods[0]!["accuracy_new_task"]! + 0.2), "TeRA adapts it");
-        Assert.That((double)json["accuracy_reloaded"]!, Is.EqualTo((double)methods[1]!["accuracy_new_task"]!));
+        Assert.That((double)methods[1]!["accuracy_reloaded"]!, Is.EqualTo((double)methods[1]!["accuracy_new_task"]!));
         Assert.That(File.Exists(Path.Combine(folder["adapter"], "adapter_model.safetensors")));
         Assert.That(CommandLine.Run(line).ExitCode, Is.EqualTo(ExitCodes.Usage), "a second run does not overwrite");
     }
