@@ -24,7 +24,7 @@ internal static class LotrWriter
         AdapterConfig config = AdapterConfig.Empty
             .With("peft_type", LotrConfig.Type)
             .With("r", (ulong)first.Rank)
-            .With("scale", (double)first.Alpha * first.Rank)
+            .With("scale", WrittenScale.Of(first.Alpha, first.Rank))
             .WithJson("groups", $"[{lists}]")
             .With("base_model_name_or_path", options.BaseModelNameOrPath);
         return first.Sides == LotrSides.Trained ? config : TeraConfig.WithSource(config, first.Source);

@@ -42,7 +42,7 @@ internal static class PeftWriter
         bool paper = Same(modules, module => ((RandLoraUpdate)module.Update).Pairing, "pairing") == RandLoraPairing.Paper;
         AdapterConfig config = Common(RandLoraMethod.Type, "randlora_only", modules, options)
             .With("r", (ulong)rank)
-            .WithJson("randlora_alpha", Number((double)scale * rank))
+            .WithJson("randlora_alpha", Number(WrittenScale.Of(scale, rank)))
             .WithJson("randlora_dropout", "0.0")
             .WithJson("init_weights", "true")
             .WithJson("sparse", Flag(bases.Kind == BaseKind.Sparse))
@@ -126,7 +126,7 @@ internal static class PeftWriter
     private static (long Rank, double Alpha) Facts(TrainedModule module)
     {
         var update = (LowRankUpdate)module.Update;
-        return (update.Rank, (double)update.Alpha * update.Rank);
+        return (update.Rank, WrittenScale.Of(update.Alpha, update.Rank));
     }
 
     private static string Pattern(TrainedModule[] modules, Func<TrainedModule, bool> differs, Func<TrainedModule, string> value) =>

@@ -70,6 +70,16 @@ internal sealed class AdapterWriterTests
     }
 
     [Test]
+    public void Alpha_is_written_as_it_was_given([Values(1, 7, 16, 333)] int rank, [Values(0.1, 1, 16, -2.5, 1e-3)] double alpha)
+    {
+        using var folder = new TemporaryFolder();
+        AdapterWriter.Save(folder["lora"], [Module("m.q", new LowRankUpdate(6, 4, rank, alpha))]);
+        AdapterWriter.Save(folder["lotr"], [Module("m.q", new LotrUpdate(6, 4, rank, scale: alpha))]);
+        Assert.That(AdapterConfig.Load(folder["lora/adapter_config.json"]).Number("lora_alpha", 0), Is.EqualTo(alpha));
+        Assert.That(AdapterConfig.Load(folder["lotr/adapter_config.json"]).Number("scale", 0), Is.EqualTo(alpha));
+    }
+
+    [Test]
     public void Layers_of_a_group_share_their_sides_and_add_up_their_gradients()
     {
         using var folder = new TemporaryFolder();
