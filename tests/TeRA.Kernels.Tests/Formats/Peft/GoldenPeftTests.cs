@@ -27,9 +27,9 @@ internal abstract class GoldenPeftTests
         Assert.That(binding.Modules.Select(module => module.Name), Is.EquivalentTo(model.Modules().Keys));
         foreach (AdapterModule module in binding.Modules)
         {
-            LayerData data = Problem(model, io, binding, module);
+            LayerData data = GoldenProblem.Read(model, io, binding, module);
             var truth = new LayerTruth(data, exact: false);
-            Check(name, "PEFT", LayerComparer.Compare(truth, Theirs(io, module, path)));
+            Check(name, "PEFT", LayerComparer.Compare(truth, GoldenProblem.Theirs(io, module, path)));
             Check(name, "here", LayerComparer.Compare(truth, Ours(data, binding, module, path)));
         }
     }
@@ -46,7 +46,7 @@ internal abstract class GoldenPeftTests
         using AdapterBinding binding = adapter.Bind(model.Modules());
         foreach (AdapterModule module in binding.Modules)
         {
-            LayerData data = Problem(model, io, binding, module);
+            LayerData data = GoldenProblem.Read(model, io, binding, module);
             LayerData rounded = data with
             {
                 DType = dtype,
@@ -69,34 +69,6 @@ internal abstract class GoldenPeftTests
             Assert.That(error.Passed, Is.True, $"{name}, {whose}: {error.Comparison.Report}");
         }
     }
-
-    private static LayerData Problem(Checkpoint model, SafetensorsFile io, AdapterBinding binding, AdapterModule module)
-    {
-        double[] x = Doubles(io, module.Name + ".x");
-        return new LayerData
-        {
-            Update = module.Update,
-            DType = DType.Float32,
-            Tokens = x.Length / module.Update.InFeatures,
-            OutFeatures = module.Update.OutFeatures,
-            InFeatures = module.Update.InFeatures,
-            Weight = Doubles(model.FileOf(module.Name + ".weight"), module.Name + ".weight"),
-            Bias = Doubles(model.FileOf(module.Name + ".bias"), module.Name + ".bias"),
-            X = x,
-            OutputGradient = Doubles(io, module.Name + ".dy"),
-            Trained = [.. Enumerable.Range(0, module.TensorNames.Length).Select(i => Doubles(module.ReadTrained(i)))],
-            Stored = binding.Projection is { } bases ? [Doubles(bases.A.Values), Doubles(bases.B.Values)] : [],
-        };
-    }
-
-    private static LayerValues Theirs(SafetensorsFile io, AdapterModule module, ExecutionPath path) => new()
-    {
-        Path = path,
-        Delta = Doubles(io, module.Name + ".delta"),
-        Y = Doubles(io, module.Name + ".y"),
-        InputGradient = Doubles(io, module.Name + ".dx"),
-        Gradients = [.. module.TensorNames.Select(name => Doubles(io, "grad:" + name))],
-    };
 
     private LayerValues Ours(LayerData data, AdapterBinding binding, AdapterModule module, ExecutionPath path)
     {
@@ -121,10 +93,6 @@ internal abstract class GoldenPeftTests
     }
 
     private Tensor From(DType dtype, double[] values, params long[] shape) => LayerRunner.Upload(Device.Allocate(dtype, shape), values);
-
-    private static double[] Doubles(SafetensorsFile file, string name) => Doubles(file.ReadSingles(name));
-
-    private static double[] Doubles(float[] values) => Array.ConvertAll(values, value => (double)value);
 }
 
 /// <summary>On the CPU.</summary>
