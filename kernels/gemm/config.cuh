@@ -5,20 +5,26 @@
 //   TERA_TILE_M, _N, _K     the block's tile of C, and the depth of one pipeline stage
 //   TERA_WARPS_M, _N        how the block's warps share the tile
 //   TERA_STAGES             slots of the pipeline
+//   TERA_BLOCKS             matrix_product.cu's second product: 0 none, 1 its B is K×w in memory, 2 w×K
 #pragma once
 
 #include "common/dtype.cuh"
 #include "gemm/tile_map.cuh"
 
+#ifndef TERA_BLOCKS
+#define TERA_BLOCKS 0
+#endif
+
 namespace tera::gemm {
 
-struct Config {
+/// Of a product whose operands' memory rows run along K, the summed index, or across it.
+template <bool AlongKA, bool AlongKB>
+struct ConfigOf {
     static constexpr int kDType = TERA_DTYPE;
     static constexpr bool kSingle = kDType == kFloat32;
 
-    // Whether a tile's memory rows run along K, the summed index.
-    static constexpr bool kAlongKA = TERA_TRANSPOSED_A == 0;
-    static constexpr bool kAlongKB = TERA_TRANSPOSED_B == 1;
+    static constexpr bool kAlongKA = AlongKA;
+    static constexpr bool kAlongKB = AlongKB;
 
     static constexpr int kTileM = TERA_TILE_M;
     static constexpr int kTileN = TERA_TILE_N;
@@ -34,7 +40,7 @@ struct Config {
     // Blocks that must fit on a multiprocessor: bounds the registers a thread may take.
     static constexpr int kBlocks = kThreads <= 128 ? 2 : 1;
 
-    using Storage = Element<kDType>::Storage;
+    using Storage = typename Element<kDType>::Storage;
     using MapA = TileMap<kAlongKA, kTileM, kTileK, sizeof(Storage)>;
     using MapB = TileMap<kAlongKB, kTileN, kTileK, sizeof(Storage)>;
     static constexpr int kStageBytes = MapA::kBytes + MapB::kBytes;
@@ -42,5 +48,7 @@ struct Config {
     static_assert(kWarpM % 16 == 0 && kWarpN % 16 == 0 && kTileK % 16 == 0, "warp tiles are made of 16×16×16 products");
     static_assert(kStages >= 2, "a stage is computed while others load");
 };
+
+using Config = ConfigOf<TERA_TRANSPOSED_A == 0, TERA_TRANSPOSED_B == 1>;
 
 } // namespace tera::gemm

@@ -8,9 +8,10 @@
 
 namespace tera::gemm {
 
-template <class C, class Map>
+template <class C, class TileMap>
 struct CoreLoader {
-    using Storage = C::Storage;
+    using Map = TileMap;
+    using Storage = typename C::Storage;
     static constexpr int kGroups = Map::kColumns / 8;
     static constexpr int kRowStep = C::kThreads / kGroups;
     static_assert(C::kThreads % kGroups == 0 && Map::kRows % kRowStep == 0, "every thread keeps its columns");

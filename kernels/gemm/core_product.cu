@@ -39,5 +39,5 @@ extern "C" __global__ void __launch_bounds__(tera::gemm::Config::kThreads, tera:
     WarpTile<Config> tile;
     const i64 begin = blockIdx.y * p.part_length;
     multiply_tiles(tile, a, b, shared, begin, min(p.k, begin + p.part_length));
-    write_tile<Config>(tile, p.output, shared, first_m, first_n);
+    write_tile<Config>(tile, p.output, shared, first_m, first_n, p.output.n);
 }

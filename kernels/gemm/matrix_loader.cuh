@@ -11,19 +11,28 @@
 
 namespace tera::gemm {
 
-template <class C, class Map>
+template <class C, class TileMap>
 struct MatrixLoader {
-    using Storage = C::Storage;
+    using Map = TileMap;
+    using Storage = typename C::Storage;
 
     const Storage* matrix;
     i64 rows, columns; // as they lie in memory
+    i64 pitch;         // elements from one row to the next
     i64 origin;        // of the tile along M or N
     u32 granule;       // bytes that may be copied at once
 
     __device__ __forceinline__ MatrixLoader(const void* pointer, i64 extent, i64 depth, i64 first)
-        : matrix(static_cast<const Storage*>(pointer)), rows(Map::kAlongK ? extent : depth), columns(Map::kAlongK ? depth : extent), origin(first)
+        : MatrixLoader(pointer, extent, depth, Map::kAlongK ? depth : extent, first)
     {
-        const u64 bits = reinterpret_cast<u64>(pointer) | static_cast<u64>(columns) * sizeof(Storage);
+    }
+
+    /// Of a part of wider rows. `first` is a multiple of the tile's extent, or the caller's own where blocks of columns cut the tiles.
+    __device__ __forceinline__ MatrixLoader(const void* pointer, i64 extent, i64 depth, i64 row_pitch, i64 first)
+        : matrix(static_cast<const Storage*>(pointer)), rows(Map::kAlongK ? extent : depth), columns(Map::kAlongK ? depth : extent), pitch(row_pitch), origin(first)
+    {
+        const u64 start = Map::kAlongK ? 0 : static_cast<u64>(first);
+        const u64 bits = reinterpret_cast<u64>(pointer) | (static_cast<u64>(pitch) | start) * sizeof(Storage);
         granule = bits % 16 == 0 ? 16 : bits % 4 == 0 ? 4 : 2;
     }
 
@@ -43,7 +52,7 @@ struct MatrixLoader {
             const i64 column = first_column + chunk * Map::kChunkElements;
             const i64 left = first_row + row < rows ? columns - column : 0;
             const int valid = left <= 0 ? 0 : left < Map::kChunkElements ? static_cast<int>(left) : Map::kChunkElements;
-            const Storage* source = valid > 0 ? matrix + (first_row + row) * columns + column : matrix;
+            const Storage* source = valid > 0 ? matrix + (first_row + row) * pitch + column : matrix;
             copy(tile + Map::chunk(row, chunk), source, valid);
         }
     }

@@ -1,4 +1,4 @@
-// What becomes of a finished tile: C = alpha · sum + (accumulate ? C : 0) + bias, in float32, rounded once at the store; or, when
+// What becomes of a finished tile: C = alpha · sum + add + bias, in float32, rounded once at the store; or, when
 // K is split over blocks, the plain sums as one layer of a workspace that split_sum.cu adds up in order.
 //
 // Thread mapping: the warps put their fragments into shared memory as a float32 tile; then consecutive threads take consecutive
@@ -14,10 +14,10 @@ namespace tera::gemm {
 struct Output {
     void* c;          // m×n
     const void* bias; // n elements of A's dtype, or null
+    const void* add;  // m×n of C's dtype, C itself or another, or null
     float* partial;   // layers of m×n, or null when K is whole
     i64 m, n;
     float alpha;
-    i32 accumulate;
     i32 single; // C is float32 whatever A is
     i32 parts;  // layers of partial
 };
@@ -90,25 +90,27 @@ struct Row {
 template <int DType>
 struct OutputWriter {
     const Output& out;
+    i64 end;                                 // columns from here on are another block's
     bool whole_c, whole_bias, whole_partial; // groups of four may be moved at once
 
-    __device__ __forceinline__ explicit OutputWriter(const Output& output) : out(output)
+    /// Groups of four columns are counted from `first_n`.
+    __device__ __forceinline__ OutputWriter(const Output& output, i64 first_n, i64 end_n) : out(output), end(end_n)
     {
-        const bool fours = output.n % 4 == 0;
+        const bool fours = (output.n | first_n | end_n) % 4 == 0;
         const u32 size = output.single ? 4 : kSizeOf<DType>;
-        whole_c = fours && reinterpret_cast<u64>(output.c) % (4 * size) == 0;
+        whole_c = fours && (reinterpret_cast<u64>(output.c) | reinterpret_cast<u64>(output.add)) % (4 * size) == 0;
         whole_bias = fours && reinterpret_cast<u64>(output.bias) % (4 * kSizeOf<DType>) == 0;
         whole_partial = fours && reinterpret_cast<u64>(output.partial) % 16 == 0;
     }
 
-    /// The sums of four neighbours of a row, the column a multiple of four; what lies outside C is dropped.
+    /// The sums of four neighbours of a row, the first of a group; what lies outside the columns is dropped.
     __device__ __forceinline__ void write(i64 row, i64 column, float (&sums)[4]) const
     {
-        if (row >= out.m || column >= out.n) {
+        if (row >= out.m || column >= end) {
             return;
         }
         const i64 at = row * out.n + column;
-        const int count = static_cast<int>(min(out.n - column, static_cast<i64>(4)));
+        const int count = static_cast<int>(min(end - column, static_cast<i64>(4)));
         if (out.partial != nullptr) {
             Row<kFloat32>::store(out.partial + blockIdx.y * out.m * out.n + at, sums, whole_partial, count);
         } else {
@@ -141,8 +143,8 @@ private:
             values[i] *= out.alpha;
         }
         auto* target = static_cast<typename Element<To>::Storage*>(out.c) + at;
-        if (out.accumulate) {
-            Row<To>::add(target, values, group && whole_c, count);
+        if (out.add != nullptr) {
+            Row<To>::add(static_cast<const typename Element<To>::Storage*>(out.add) + at, values, group && whole_c, count);
         }
         if (out.bias != nullptr) {
             const auto* bias = static_cast<const typename Element<DType>::Storage*>(out.bias) + column;
@@ -152,9 +154,9 @@ private:
     }
 };
 
-/// Writes the block's tile, whose first element is C's (first_m, first_n); takes the pipeline's shared memory.
+/// Writes the block's tile, whose first element is C's (first_m, first_n), up to the column end_n; takes the pipeline's shared memory.
 template <class C, class Tile>
-__device__ __forceinline__ void write_tile(const Tile& tile, const Output& output, unsigned char* shared, i64 first_m, i64 first_n)
+__device__ __forceinline__ void write_tile(const Tile& tile, const Output& output, unsigned char* shared, i64 first_m, i64 first_n, i64 end_n)
 {
     // Eight words more than a row: the pairs of a fragment's rows lie in different banks.
     constexpr u32 kStride = C::kTileN + 8, kGroups = C::kTileN / 4;
@@ -164,7 +166,7 @@ __device__ __forceinline__ void write_tile(const Tile& tile, const Output& outpu
     });
     __syncthreads();
 
-    const OutputWriter<C::kDType> writer(output);
+    const OutputWriter<C::kDType> writer(output, first_n, end_n);
 #pragma unroll 2
     for (u32 number = threadIdx.x; number < C::kTileM * kGroups; number += C::kThreads) {
         const u32 row = number / kGroups, column = number % kGroups * 4;

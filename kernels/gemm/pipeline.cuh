@@ -1,6 +1,6 @@
 // The main loop of every portable product: a ring of stages in shared memory, filled ahead by the loaders, emptied by the warps.
 //
-// A loader is anything with `void load(unsigned char* tile, i64 k) const` that writes the block's tile from k on, by asynchronous
+// A loader is anything with a `Map`, where its tile lies, and `void load(unsigned char* tile, i64 k) const` that writes the block's tile from k on, by asynchronous
 // copies into the open group or by ordinary stores.
 #pragma once
 
@@ -10,7 +10,10 @@
 namespace tera::gemm {
 
 template <class Loader>
-concept TileLoader = requires(const Loader& loader, unsigned char* tile, i64 k) { loader.load(tile, k); };
+concept TileLoader = requires(const Loader& loader, unsigned char* tile, i64 k) {
+    typename Loader::Map;
+    loader.load(tile, k);
+};
 
 /// Adds A[.., begin..end) · B[begin..end), ..] to the warps' tiles. Shared memory is free again when it returns.
 template <class C, TileLoader LoaderA, TileLoader LoaderB>
@@ -38,7 +41,7 @@ __device__ __forceinline__ void multiply_tiles(
         load(step + C::kStages - 1);
         if (step >= 0) {
             const unsigned char* stage = shared + step % C::kStages * C::kStageBytes;
-            tile.multiply(stage, stage + C::MapA::kBytes);
+            tile.template multiply<typename LoaderA::Map, typename LoaderB::Map>(stage, stage + C::MapA::kBytes);
         }
     }
     ptx::cp_async_wait<0>();

@@ -1,4 +1,4 @@
-// The end of a product whose K was split: C = alpha · Σ_layer partial[layer] + (accumulate ? C : 0) + bias, layers in ascending order.
+// The end of a product whose K was split: C = alpha · Σ_layer partial[layer] + add + bias, layers in ascending order.
 //   TERA_DTYPE is the dtype of the product's operands (of the bias, and of C unless output.single). One thread an element.
 #include "gemm/output.cuh"
 
@@ -14,6 +14,6 @@ extern "C" __global__ void __launch_bounds__(256) split_sum(const __grid_constan
     for (i32 layer = 0; layer < p.parts; ++layer) {
         sum += p.partial[layer * count + index];
     }
-    const gemm::OutputWriter<TERA_DTYPE> writer(p);
+    const gemm::OutputWriter<TERA_DTYPE> writer(p, 0, p.n);
     writer.write_single(index / p.n, index % p.n, sum);
 }

@@ -39,15 +39,16 @@ struct WarpTile {
         }
     }
 
-    /// Adds the product of one stage's tiles.
+    /// Adds the product of one stage's tiles, which lie as the maps say.
+    template <class MapA, class MapB>
     __device__ __forceinline__ void multiply(const unsigned char* a, const unsigned char* b)
     {
 #pragma unroll
         for (int k = 0; k < C::kTileK; k += 16) {
             if constexpr (C::kSingle) {
-                multiply_single(a, b, k);
+                multiply_single<MapA, MapB>(a, b, k);
             } else {
-                multiply_half(ptx::shared_address(a), ptx::shared_address(b), k);
+                multiply_half<MapA, MapB>(ptx::shared_address(a), ptx::shared_address(b), k);
             }
         }
     }
@@ -69,13 +70,14 @@ struct WarpTile {
     }
 
 private:
+    template <class MapA, class MapB>
     __device__ __forceinline__ void multiply_half(u32 a, u32 b, int k)
     {
         u32 right[kColumns][2];
 #pragma unroll
         for (int j = 0; j < kColumns; j += 2) {
             u32 both[4];
-            load_half<C::kAlongKB>(both, b + C::MapB::fragment_b(warp_n + j * 8, k, lane));
+            load_half<MapB::kAlongK>(both, b + MapB::fragment_b(warp_n + j * 8, k, lane));
             right[j][0] = both[0];
             right[j][1] = both[1];
             right[j + 1][0] = both[2];
@@ -84,7 +86,7 @@ private:
 #pragma unroll
         for (int i = 0; i < kRows; ++i) {
             u32 left[4];
-            load_half<C::kAlongKA>(left, a + C::MapA::fragment_a(warp_m + i * 16, k, lane));
+            load_half<MapA::kAlongK>(left, a + MapA::fragment_a(warp_m + i * 16, k, lane));
 #pragma unroll
             for (int j = 0; j < kColumns; ++j) {
                 if constexpr (C::kDType == kBFloat16) {
@@ -106,6 +108,7 @@ private:
         }
     }
 
+    template <class MapA, class MapB>
     __device__ __forceinline__ void multiply_single(const unsigned char* a, const unsigned char* b, int k)
     {
         const u32 g = lane / 4, t = lane % 4;
@@ -114,7 +117,7 @@ private:
         for (int j = 0; j < kColumns; ++j) {
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
-                const SplitPair pair = load_single<typename C::MapB>(b, warp_n + j * 8 + g, k + half * 8 + 2 * t);
+                const SplitPair pair = load_single<MapB>(b, warp_n + j * 8 + g, k + half * 8 + 2 * t);
 #pragma unroll
                 for (int part = 0; part < 3; ++part) {
                     right[j][part][half] = pair.part[part];
@@ -126,7 +129,7 @@ private:
             u32 left[3][4];
 #pragma unroll
             for (int quarter = 0; quarter < 4; ++quarter) {
-                const SplitPair pair = load_single<typename C::MapA>(
+                const SplitPair pair = load_single<MapA>(
                     a, warp_m + i * 16 + (quarter & 1) * 8 + g, k + (quarter >> 1) * 8 + 2 * t);
 #pragma unroll
                 for (int part = 0; part < 3; ++part) {

@@ -74,14 +74,14 @@ Guarded<Storage> random_matrix(i64 count, int shift)
 u32 tiles(i64 length, int tile) { return static_cast<u32>((length + tile - 1) / tile); }
 
 struct Options {
-    bool single, accumulate, bias;
+    bool single, accumulate, bias, apart; // apart: what is added is not C
     int parts, shift;
 };
 
 /// All options in turn as the number grows.
 Options options_of(int number)
 {
-    return {number % 3 == 0, number % 2 == 0, number % 4 < 2, number % 5 == 0 ? 3 : 1, number % 7 == 0 ? 1 : number % 7 == 1 ? 2 : 0};
+    return {number % 3 == 0, number % 2 == 0, number % 4 < 2, number % 6 < 3, number % 5 == 0 ? 3 : 1, number % 7 == 0 ? 1 : number % 7 == 1 ? 2 : 0};
 }
 
 #if TERA_KERNEL == 0
@@ -91,11 +91,14 @@ void check_output(i64 m, i64 n, i64 k, const Options& options, const Launch& lau
 {
     const bool single = options.single || Config::kSingle;
     Guarded<Storage> bias = random_matrix(n, options.shift), narrow(m * n, options.shift);
-    Guarded<float> wide(m * n, options.shift), partial(options.parts > 1 ? options.parts * m * n : 0, 0);
+    Guarded<Storage> narrow_addend(m * n, options.shift);
+    Guarded<float> wide_addend(m * n, options.shift), wide(m * n, options.shift), partial(options.parts > 1 ? options.parts * m * n : 0, 0);
     std::vector<double> before(m * n, 0.0);
     for (i64 i = 0; i < m * n && options.accumulate; ++i) {
         before[i] = random_integer(4);
-        single ? wide.data()[i] = static_cast<float>(before[i]) : narrow.data()[i] = E::encode(static_cast<float>(before[i]));
+        auto& to_wide = options.apart ? wide_addend : wide;
+        auto& to_narrow = options.apart ? narrow_addend : narrow;
+        single ? to_wide.data()[i] = static_cast<float>(before[i]) : to_narrow.data()[i] = E::encode(static_cast<float>(before[i]));
     }
     Output output{};
     output.c = single ? static_cast<void*>(wide.data()) : narrow.data();
@@ -103,7 +106,7 @@ void check_output(i64 m, i64 n, i64 k, const Options& options, const Launch& lau
     output.partial = options.parts > 1 ? partial.data() : nullptr;
     output.m = m, output.n = n;
     output.alpha = -0.5f;
-    output.accumulate = options.accumulate;
+    output.add = !options.accumulate ? nullptr : !options.apart ? output.c : single ? static_cast<void*>(wide_addend.data()) : narrow_addend.data();
     output.single = single;
     const i64 stages = (k + Config::kTileK - 1) / Config::kTileK;
     const i64 length = max<i64>((stages + options.parts - 1) / options.parts, 1) * Config::kTileK;
@@ -121,21 +124,29 @@ void check_output(i64 m, i64 n, i64 k, const Options& options, const Launch& lau
     }
 }
 
-void product(i64 m, i64 n, i64 k, const Options& options)
+/// With TERA_BLOCKS, blocks of n / blocks columns of C get a second product of depth block_k.
+void product(i64 m, i64 n, i64 k, const Options& options, i64 blocks = 1, i64 block_k = 5)
 {
+    const i64 width = n / blocks;
+    Guarded<Storage> block_a = random_matrix(m * blocks * block_k, options.shift), block_b = random_matrix(block_k * width, options.shift);
+    const auto block_right = [&](i64 i, i64 column) { return E::decode(block_b.data()[TERA_BLOCKS == 2 ? column * block_k + i : i * width + column]); };
     Guarded<Storage> a = random_matrix(m * k, options.shift), b = random_matrix(k * n, options.shift);
     const auto left = [&](i64 row, i64 i) { return E::decode(a.data()[Config::kAlongKA ? row * k + i : i * m + row]); };
     const auto right = [&](i64 i, i64 column) { return E::decode(b.data()[Config::kAlongKB ? column * k + i : i * n + column]); };
     check_output(
         m, n, k, options,
         [&](const Output& output, i64 length) {
-            const MatrixProductArguments p{a.data(), b.data(), k, length, tiles(m, Config::kTileM), tiles(n, Config::kTileN), output};
+            const u32 tiles_n = TERA_BLOCKS == 0 ? tiles(n, Config::kTileN) : static_cast<u32>(blocks) * tiles(width, Config::kTileN);
+            const MatrixProductArguments p{a.data(), b.data(), block_a.data(), block_b.data(), k, length, block_k, width, tiles(m, Config::kTileM), tiles_n, output};
             emulated::launch(p.tiles_m * p.tiles_n, output.parts, Config::kThreads, [&] { matrix_product(p); });
         },
         [&](i64 row, i64 column) {
             double sum = 0;
             for (i64 i = 0; i < k; ++i) {
                 sum += left(row, i) * right(i, column);
+            }
+            for (i64 i = 0; i < block_k && TERA_BLOCKS != 0; ++i) {
+                sum += E::decode(block_a.data()[(row * blocks + column / width) * block_k + i]) * block_right(i, column % width);
             }
             return sum;
         });
@@ -152,6 +163,13 @@ void run()
         }
     }
     product(520, 20, 40, options_of(1));
+    if (TERA_BLOCKS != 0) {
+        product(66, 12, 33, options_of(0), 12, 1);
+        product(7, 140, 40, options_of(number++), 2, 64);
+        product(65, 264, 16, options_of(number++), 4, 33);
+        product(65, 256, 16, options_of(10), 2, 0);
+        product(9, 150, 100, options_of(5), 3, 48);
+    }
 }
 #endif
 

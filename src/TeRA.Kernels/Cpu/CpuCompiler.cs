@@ -10,7 +10,7 @@ internal static class CpuCompiler
     /// <exception cref="NotSupportedException">The step is of a type that this device does not know.</exception>
     public static CpuStep Create(WorkerPool pool, Step step) => step switch
     {
-        MatrixProductStep { M: <= CpuThinProduct<float>.MaximumRows } s => s.A.DType == DType.Float64 ? new CpuThinProduct<double>(pool, s) : new CpuThinProduct<float>(pool, s),
+        MatrixProductStep { M: <= CpuThinProduct<float>.MaximumRows, Blocks: null } s => s.A.DType == DType.Float64 ? new CpuThinProduct<double>(pool, s) : new CpuThinProduct<float>(pool, s),
         MatrixProductStep s => s.A.DType == DType.Float64 ? new CpuMatrixProduct<double>(pool, s) : new CpuMatrixProduct<float>(pool, s),
         CoreProductStep s => s.A.DType == DType.Float64 ? new CpuCoreProduct<double>(pool, s) : new CpuCoreProduct<float>(pool, s),
         CoreProjectionStep s => s.Q.DType == DType.Float64 ? new CpuCoreProjection<double>(pool, s) : new CpuCoreProjection<float>(pool, s),

@@ -76,10 +76,10 @@ internal sealed class ProductScheduleTests
     [Test]
     public void Argument_structs_have_the_sizes_of_their_twins() => Assert.Multiple(() =>
     {
-        Assert.That(Unsafe.SizeOf<ProductOutputArguments>(), Is.EqualTo(56));
+        Assert.That(Unsafe.SizeOf<ProductOutputArguments>(), Is.EqualTo(64));
         Assert.That(Unsafe.SizeOf<CoreArguments>(), Is.EqualTo(40));
-        Assert.That(Unsafe.SizeOf<MatrixProductLauncher.Arguments>(), Is.EqualTo(96));
-        Assert.That(Unsafe.SizeOf<CoreProductLauncher.Arguments>(), Is.EqualTo(136));
+        Assert.That(Unsafe.SizeOf<MatrixProductLauncher.Arguments>(), Is.EqualTo(136));
+        Assert.That(Unsafe.SizeOf<CoreProductLauncher.Arguments>(), Is.EqualTo(144));
         Assert.That(Unsafe.SizeOf<CoreProjectionLauncher.Arguments>(), Is.EqualTo(112));
         Assert.That(Unsafe.SizeOf<CoreSumLauncher.Arguments>(), Is.EqualTo(64));
         Assert.That(Unsafe.SizeOf<CoreMarginalsLauncher.Arguments>(), Is.EqualTo(88));

@@ -65,8 +65,9 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     private void MatrixProduct(MatrixProductStep s)
     {
         double[] a = Read(s.A, s.M * s.K), b = Read(s.B, s.K * s.N);
-        double[] c = s.Accumulates ? Read(s.C, s.M * s.N) : new double[s.M * s.N];
+        double[] c = s.AddTo is { } addend ? Read(addend, s.M * s.N) : new double[s.M * s.N];
         double[]? bias = s.Bias is { } present ? Read(present, s.N) : null;
+        double[]? more = s.Blocks is { } blocks ? Blocks(s, blocks) : null;
         Parallel.For(0, s.M, m =>
         {
             for (long n = 0; n < s.N; n++)
@@ -79,11 +80,30 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
                     sum += left * right;
                 }
 
-                c[(m * s.N) + n] += (Of(s.Alpha) * sum) + (bias?[n] ?? 0);
+                c[(m * s.N) + n] += (Of(s.Alpha) * (sum + (more?[(m * s.N) + n] ?? 0))) + (bias?[n] ?? 0);
             }
         });
 
         memory.Write(s.C, c);
+    }
+
+    private double[] Blocks(MatrixProductStep s, BlockProduct blocks)
+    {
+        long w = blocks.Columns, depth = blocks.K, pitch = s.N / w * depth;
+        double[] a = Read(blocks.A, s.M * pitch), b = Read(blocks.B, depth * w), sums = new double[s.M * s.N];
+        for (long m = 0; m < s.M; m++)
+        {
+            for (long n = 0; n < s.N; n++)
+            {
+                for (long k = 0; k < depth; k++)
+                {
+                    double right = blocks.LayoutB == Layout.Normal ? b[(k * w) + (n % w)] : b[(n % w * depth) + k];
+                    sums[(m * s.N) + n] += a[(m * pitch) + (n / w * depth) + k] * right;
+                }
+            }
+        }
+
+        return sums;
     }
 
     // The whole Kronecker matrix, element by element from the digits of its two multi-indices.

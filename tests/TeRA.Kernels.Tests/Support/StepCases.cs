@@ -19,6 +19,13 @@ internal static class StepCases
         (65, 63, 129), (127, 5, 64), (3, 129, 31), (128, 128, 33), (130, 97, 257), (1, 256, 300), (300, 1, 131),
     ];
 
+    // Blocks of one column, narrower and wider than tiles, one block, and sums of no and one term.
+    private static readonly (long M, long N, long K, long Columns, long BlockK)[] BlockShapes =
+    [
+        (0, 4, 3, 2, 5), (1, 12, 5, 4, 3), (2, 30, 7, 30, 9), (5, 8, 0, 1, 2), (17, 24, 16, 3, 1), (33, 64, 31, 64, 0), (65, 66, 32, 22, 33), (31, 192, 40, 96, 16),
+        (70, 260, 129, 130, 31), (129, 256, 64, 64, 8), (40, 300, 2000, 300, 65), (300, 150, 33, 75, 20),
+    ];
+
     private static readonly (long Tokens, long R, long S)[] CoreShapes =
         [(0, 3, 5), (1, 1, 1), (1, 7, 3), (2, 16, 16), (5, 33, 31), (17, 64, 8), (64, 8, 65), (129, 31, 64), (33, 128, 127), (300, 12, 20)];
 
@@ -26,7 +33,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. BlockProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -65,6 +72,46 @@ internal static class StepCases
             Bias = bias ? run.Input("bias", dtype, Fill(n, 4, dtype, integers)) : null,
         };
         return new BoundStep(step, [c], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
+    }
+
+    private static IEnumerable<StepCase> BlockProducts()
+    {
+        int index = 0;
+        foreach ((long m, long n, long k, long width, long depth) in BlockShapes)
+        {
+            foreach ((Layout a, Layout b) in new[] { (Layout.Normal, Layout.Transposed), (Layout.Normal, Layout.Normal), (Layout.Transposed, Layout.Normal) })
+            {
+                foreach (Layout layout in new[] { Layout.Normal, Layout.Transposed })
+                {
+                    foreach (DType dtype in AllDTypes)
+                    {
+                        int options = index++ % 16;
+                        bool integers = index / 16 % 2 == 0;
+                        string name = $"product {m}x{n}x{k} {a}-{b} with blocks {width}x{depth} {layout} options {options} {(integers ? "integers" : "normal")}";
+                        yield return new StepCase(name, dtype, run => BlockProduct(run, dtype, (m, n, k), (a, b), (width, depth, layout), options, integers));
+                    }
+                }
+            }
+        }
+    }
+
+    // Options as of a plain product; 8 adds another buffer instead of C itself.
+    private static BoundStep BlockProduct(
+        StepRunner run, DType dtype, (long M, long N, long K) size, (Layout A, Layout B) layouts, (long Columns, long K, Layout Layout) blocks, int options, bool integers)
+    {
+        BoundStep bound = MatrixProduct(run, dtype, size, layouts, options, integers);
+        var step = (MatrixProductStep)bound.Step;
+        Operand a = run.Input("A2", dtype, Fill(size.M * (blocks.Columns == 0 ? 0 : size.N / blocks.Columns * blocks.K), 5, dtype, integers));
+        Operand b = run.Input("B2", dtype, Fill(blocks.K * blocks.Columns, 6, dtype, integers));
+        bool apart = (options & 8) != 0 && step.AddTo is null;
+        return bound with
+        {
+            Step = step with
+            {
+                Blocks = new BlockProduct(a, b, blocks.K, blocks.Columns) { LayoutB = blocks.Layout },
+                AddTo = apart ? run.Input("addend", step.C.DType, Fill(size.M * size.N, 7, step.C.DType, integers)) : step.AddTo,
+            },
+        };
     }
 
     private static double[] Fill(long count, ulong seed, DType dtype, bool integers) =>

@@ -45,7 +45,9 @@ internal sealed unsafe class BlockProduct<T> where T : unmanaged, IBinaryFloatin
     /// <param name="depth">Length of the sums.</param>
     /// <param name="scale">Factor along the depth; null for ones.</param>
     /// <param name="scratch">Scratch memory; its start is the result.</param>
-    public void Run(MatrixSource<T> a, MatrixSource<T> b, long firstRow, int rows, long firstColumn, int columns, long depth, T* scale, T* scratch)
+    /// <param name="offset">Where A's depth starts in its lines: its element k is A[…, offset + k].</param>
+    public void Run(
+        MatrixSource<T> a, MatrixSource<T> b, long firstRow, int rows, long firstColumn, int columns, long depth, T* scale, T* scratch, long offset = 0)
     {
         T* packedB = scratch + (MaximumRows * Pitch);
         T* packedA = packedB + (MaximumColumns * DepthBlock);
@@ -63,7 +65,7 @@ internal sealed unsafe class BlockProduct<T> where T : unmanaged, IBinaryFloatin
             for (int row = 0; row < rows; row += RowGroup)
             {
                 int group = Math.Min(RowGroup, rows - row);
-                packer.PackRows(a, firstRow + row, group, k, length, packedA, lines);
+                packer.PackRows(a, firstRow + row, group, offset + k, length, packedA, lines);
                 if (scale != null)
                 {
                     Scale(packedA, group, length, scale + k);

@@ -3,19 +3,21 @@ using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cpu.Products;
 
-/// <summary>How finished sums become C: factor, old content and bias in this order, then the only rounding to C's dtype.</summary>
+/// <summary>How finished sums become C: factor, addend and bias in this order, then the only rounding to C's dtype.</summary>
 /// <typeparam name="T">float or double.</typeparam>
-internal sealed unsafe class ProductResult<T>(Operand c, long columns, double alpha, bool accumulate, Operand? bias)
+internal sealed unsafe class ProductResult<T>(Operand c, long columns, double alpha, Operand? addTo, Operand? bias)
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     private readonly T factor = T.CreateTruncating(alpha);
     private nint address;
+    private nint addendAddress;
     private nint biasAddress;
 
     /// <summary>Takes this run's addresses.</summary>
     public void Bind(ReadOnlySpan<nint> addresses)
     {
         address = addresses[c.Slot];
+        addendAddress = addTo is { } addend ? addresses[addend.Slot] : 0;
         biasAddress = bias is { } present ? addresses[present.Slot] : 0;
     }
 
@@ -28,9 +30,9 @@ internal sealed unsafe class ProductResult<T>(Operand c, long columns, double al
             Vectors.Scale(sums, factor, count);
         }
 
-        if (accumulate)
+        if (addTo is { } addend)
         {
-            Vectors.Add(Storage.Read(address, c.DType, first, count, buffer), sums, count);
+            Vectors.Add(Storage.Read(addendAddress, addend.DType, first, count, buffer), sums, count);
         }
 
         if (bias is { } present)

@@ -29,7 +29,7 @@ internal sealed unsafe class CpuCoreProduct<T> : CpuProduct<T> where T : unmanag
             step.OverRows ? "core-product over rows" : "core-product",
             a,
             new GeneratedSource<T>(step.Core, !step.OverRows),
-            new ProductResult<T>(step.C, step.OverRows ? step.Core.S : step.Core.R, step.Alpha, accumulate: false, bias: null),
+            new ProductResult<T>(step.C, step.OverRows ? step.Core.S : step.Core.R, step.Alpha, addTo: null, bias: null),
             Cut(step, pool.ThreadCount),
             Depth(step))
     {

@@ -4,7 +4,7 @@ using TeRA.Kernels.Cpu.Simd;
 
 namespace TeRA.Kernels.Cpu.Steps;
 
-/// <summary>C = alpha·A·diag(scale)·B (+ C) (+ bias): the blocks of C are the items, each summed completely by one thread.</summary>
+/// <summary>C = alpha·(A·diag(scale)·B + more) (+ addend) (+ bias): the blocks of C are the items, each summed completely by one thread.</summary>
 /// <typeparam name="T">float or double.</typeparam>
 internal abstract unsafe class CpuProduct<T> : CpuStep where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
@@ -28,6 +28,9 @@ internal abstract unsafe class CpuProduct<T> : CpuStep where T : unmanaged, IBin
         pool.Reserve(product.ScratchBytes + (sizeof(T) * (long)grid.BlockColumns), 0);
     }
 
+    /// <summary>The product of one item.</summary>
+    protected BlockProduct<T> Product => product;
+
     /// <summary>The factors along the depth in this run, converted; null for ones.</summary>
     protected T* Factors { get; set; }
 
@@ -38,12 +41,24 @@ internal abstract unsafe class CpuProduct<T> : CpuStep where T : unmanaged, IBin
         Pool.Run(this, 0, grid.Count);
     }
 
+    /// <summary>Adds to an item's sums, before factor, addend and bias.</summary>
+    /// <param name="row">First row.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="column">First column.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="sums">The sums; rows are <see cref="BlockProduct{T}.Pitch"/> apart.</param>
+    /// <param name="scratch">The scratch memory behind the product's own.</param>
+    protected virtual void AddMore(long row, int rows, long column, int columns, T* sums, byte* scratch)
+    {
+    }
+
     /// <inheritdoc/>
     internal override void RunItem(int phase, long item, byte* scratch)
     {
         (long row, int rows, long column, int columns) = grid[item];
         var sums = (T*)scratch;
         product.Run(a, b, row, rows, column, columns, depth, Factors, sums);
+        AddMore(row, rows, column, columns, sums, scratch + product.ScratchBytes);
         for (int i = 0; i < rows; i++)
         {
             result.Finish(sums + (i * product.Pitch), row + i, column, columns, (T*)(scratch + product.ScratchBytes));

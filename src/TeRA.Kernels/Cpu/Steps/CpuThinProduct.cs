@@ -30,7 +30,7 @@ internal sealed unsafe class CpuThinProduct<T> : CpuStep where T : unmanaged, IB
         rows = (int)step.M;
         bool alongDepth = step.LayoutB == Layout.Transposed;
         columns = alongDepth ? DotColumns : SumColumns;
-        result = new ProductResult<T>(step.C, step.N, step.Alpha, step.Accumulates, step.Bias);
+        result = new ProductResult<T>(step.C, step.N, step.Alpha, step.AddTo, step.Bias);
         b = new MemorySource<T>(step.B.DType, alongDepth, alongDepth ? step.K : step.N);
         pool.Reserve(
             sizeof(T) * (((2L * rows) + 2) * columns + DepthBlock),

@@ -29,7 +29,8 @@ internal sealed class MatrixProductLauncher : CompiledStep
         from transposedA in ProductKernels.Either
         from transposedB in ProductKernels.Either
         from config in new[] { Large(dtype, transposedA, transposedB), Small(dtype, transposedA, transposedB) }
-        select Request(config);
+        from blocks in new Layout?[] { null, Layout.Normal, Layout.Transposed }
+        select Request(config with { Blocks = blocks });
 
     /// <inheritdoc/>
     public override long WorkspaceBytes => SplitSumLauncher.WorkspaceBytes(schedule, step.M, step.N);
@@ -48,8 +49,9 @@ internal sealed class MatrixProductLauncher : CompiledStep
     public static ProductSchedule Schedule(MatrixProductStep step)
     {
         bool transposedA = step.LayoutA == Layout.Transposed, transposedB = step.LayoutB == Layout.Transposed;
-        return ProductSchedule.Choose(
-            Large(step.A.DType, transposedA, transposedB), Small(step.A.DType, transposedA, transposedB), step.M, step.N, step.K);
+        ProductConfig large = Large(step.A.DType, transposedA, transposedB) with { Blocks = step.Blocks?.LayoutB };
+        ProductConfig small = Small(step.A.DType, transposedA, transposedB) with { Blocks = step.Blocks?.LayoutB };
+        return ProductSchedule.Choose(large, small, step.M, step.N, step.K, step.Blocks?.Columns ?? 0);
     }
 
     /// <inheritdoc/>
@@ -64,19 +66,23 @@ internal sealed class MatrixProductLauncher : CompiledStep
         {
             A = addresses[step.A.Slot],
             B = addresses[step.B.Slot],
+            BlockA = step.Blocks is null ? 0 : addresses[step.Blocks.A.Slot],
+            BlockB = step.Blocks is null ? 0 : addresses[step.Blocks.B.Slot],
             K = step.K,
             PartLength = schedule.PartLength,
+            BlockK = step.Blocks?.K ?? 0,
+            BlockColumns = step.Blocks?.Columns ?? 0,
             TilesM = schedule.TilesM,
             TilesN = schedule.TilesN,
             Output = new ProductOutputArguments
             {
                 C = addresses[step.C.Slot],
                 Bias = step.Bias is { } bias ? addresses[bias.Slot] : 0,
+                AddTo = step.AddTo is { } addend ? addresses[addend.Slot] : 0,
                 Partial = sum is null ? 0 : addresses[Step.WorkspaceSlot],
                 M = step.M,
                 N = step.N,
                 Alpha = (float)step.Alpha,
-                Accumulate = step.Accumulates ? 1 : 0,
                 Single = step.C.DType == DType.Float32 ? 1 : 0,
                 Parts = schedule.Parts,
             },
@@ -103,6 +109,16 @@ internal sealed class MatrixProductLauncher : CompiledStep
         ProductKernels.Require(step.B.DType == dtype, step.Label, "B", step.B.DType, $"{dtype.Label()}, as A is");
         ProductKernels.Require(step.C.DType == dtype || step.C.DType == DType.Float32, step.Label, "C", step.C.DType, $"float32, or {dtype.Label()} as A is");
         ProductKernels.Require(step.Bias is null || step.Bias.Value.DType == dtype, step.Label, "Bias", step.Bias?.DType ?? dtype, $"{dtype.Label()}, as A is");
+        ProductKernels.Require(step.AddTo is null || step.AddTo.Value.DType == step.C.DType, step.Label, "AddTo", step.AddTo?.DType ?? dtype, $"{step.C.DType.Label()}, as C is");
+        if (step.Blocks is { } blocks)
+        {
+            ProductKernels.Require(blocks.A.DType == dtype, step.Label, "Blocks.A", blocks.A.DType, $"{dtype.Label()}, as A is");
+            ProductKernels.Require(blocks.B.DType == dtype, step.Label, "Blocks.B", blocks.B.DType, $"{dtype.Label()}, as A is");
+            if (blocks.Columns <= 0 || step.N % blocks.Columns != 0)
+            {
+                throw new NotSupportedException($"{step.Label}: blocks of {blocks.Columns} columns do not divide C's {step.N}.");
+            }
+        }
     }
 
     /// <summary>The layout of <c>tera::gemm::MatrixProductArguments</c>.</summary>
@@ -111,8 +127,12 @@ internal sealed class MatrixProductLauncher : CompiledStep
     {
         public nint A;
         public nint B;
+        public nint BlockA;
+        public nint BlockB;
         public long K;
         public long PartLength;
+        public long BlockK;
+        public long BlockColumns;
         public uint TilesM;
         public uint TilesN;
         public ProductOutputArguments Output;

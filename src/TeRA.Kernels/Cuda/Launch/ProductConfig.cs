@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
 
@@ -13,6 +14,9 @@ namespace TeRA.Kernels.Cuda;
 internal sealed record ProductConfig(
     DType DType, bool TransposedA, bool TransposedB, (int M, int N, int K) Tile, (int M, int N) Warps, int Stages)
 {
+    /// <summary>How the second product's B lies in memory; null where there is none.</summary>
+    public Layout? Blocks { get; init; }
+
     /// <summary>Threads of a block.</summary>
     public int Threads => Warps.M * Warps.N * 32;
 
@@ -31,6 +35,7 @@ internal sealed record ProductConfig(
         Macro("WARPS_M", Warps.M),
         Macro("WARPS_N", Warps.N),
         Macro("STAGES", Stages),
+        .. Blocks is { } layout ? [Macro("BLOCKS", layout == Layout.Transposed ? 2 : 1)] : ImmutableArray<string>.Empty,
     ];
 
     /// <summary>A macro option of every kernel of this library: <c>-DTERA_NAME=value</c>.</summary>
@@ -39,5 +44,5 @@ internal sealed record ProductConfig(
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{DType.Label()}, A{(TransposedA ? "ᵀ" : "")}·B{(TransposedB ? "ᵀ" : "")}, tile {Tile.M}×{Tile.N}×{Tile.K}, {Warps.M}×{Warps.N} warps, {Stages} stages");
+        $"{DType.Label()}, A{(TransposedA ? "ᵀ" : "")}·B{(TransposedB ? "ᵀ" : "")}{(Blocks is { } layout ? $" + A·B{(layout == Layout.Transposed ? "ᵀ" : "")} by blocks" : "")}, tile {Tile.M}×{Tile.N}×{Tile.K}, {Warps.M}×{Warps.N} warps, {Stages} stages");
 }

@@ -12,6 +12,9 @@ internal struct ProductOutputArguments
     /// <summary>Address of N elements in the operands' dtype, or 0.</summary>
     public nint Bias;
 
+    /// <summary>Address of M×N elements of C's dtype that are added, or 0; may be C's.</summary>
+    public nint AddTo;
+
     /// <summary>Address of <see cref="Parts"/> layers of M×N float32, or 0 where a block has the whole sum.</summary>
     public nint Partial;
 
@@ -23,9 +26,6 @@ internal struct ProductOutputArguments
 
     /// <summary>Factor of the sum.</summary>
     public float Alpha;
-
-    /// <summary>1 to add to what C holds.</summary>
-    public int Accumulate;
 
     /// <summary>1 where C is float32 whatever the operands are.</summary>
     public int Single;

@@ -34,14 +34,15 @@ internal sealed record ProductSchedule(ProductConfig Config, uint TilesM, uint T
     /// <param name="m">Rows of C.</param>
     /// <param name="n">Columns of C.</param>
     /// <param name="k">Length of the sums.</param>
-    public static ProductSchedule Choose(ProductConfig large, ProductConfig small, long m, long n, long k) =>
-        Create(Tiling(large, m, n).Count >= EnoughBlocks ? large : small, m, n, k);
+    /// <param name="width">Columns of a block of C, whose tiles are its own; 0 where C is one block.</param>
+    public static ProductSchedule Choose(ProductConfig large, ProductConfig small, long m, long n, long k, long width = 0) =>
+        Create(Tiling(large, m, n, width).Count >= EnoughBlocks && (width == 0 || width > small.Tile.N) ? large : small, m, n, k, width);
 
     /// <summary>The schedule of a configuration.</summary>
     /// <exception cref="NotSupportedException">C has more tiles than a grid holds.</exception>
-    public static ProductSchedule Create(ProductConfig config, long m, long n, long k)
+    public static ProductSchedule Create(ProductConfig config, long m, long n, long k, long width = 0)
     {
-        (long rows, long columns, double count) = Tiling(config, m, n);
+        (long rows, long columns, double count) = Tiling(config, m, n, width);
         if (count > MostTiles)
         {
             throw new NotSupportedException(
@@ -58,9 +59,10 @@ internal sealed record ProductSchedule(ProductConfig Config, uint TilesM, uint T
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture, $"{Config}, {TilesM}×{TilesN} tiles{(Parts > 1 ? $", sum in {Parts} parts of {PartLength}" : "")}");
 
-    private static (long Rows, long Columns, double Count) Tiling(ProductConfig config, long m, long n)
+    private static (long Rows, long Columns, double Count) Tiling(ProductConfig config, long m, long n, long width)
     {
-        (long rows, long columns) = (CeilingDivide(m, config.Tile.M), CeilingDivide(n, config.Tile.N));
+        long rows = CeilingDivide(m, config.Tile.M);
+        long columns = width == 0 ? CeilingDivide(n, config.Tile.N) : n / width * CeilingDivide(width, config.Tile.N);
         return (rows, columns, (double)rows * columns);
     }
 
