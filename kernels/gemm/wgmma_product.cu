@@ -1,37 +1,56 @@
-// C = alpha·A·B + bias on Hopper's own instructions (sm_90a): A M×K, B K×N, C M×N, 16-bit operands, float32 accumulators.
+// C = alpha·(A·B + blocks) + add + bias on Hopper's own instructions (sm_90a): A M×K, B K×N, C M×N, 16-bit operands, float32 accumulators.
 //
-// One persistent block an SM: a producer warp keeps a ring of stages full through the bulk copy engine, two warpgroups of
-// consumers multiply 128×256 tiles from shared memory with wgmma (64×256 each) and write the tile while the next one loads.
-// Either operand may lie transposed: the copy box then runs along M (or N) and the wgmma descriptor says so; nothing is moved.
+// One persistent block an SM: a producer keeps a ring of stages full through the bulk copy engine, two warpgroups of consumers multiply
+// tiles of 128×TERA_TILE_N from shared memory with wgmma (64 rows each) and write a tile while the next one loads. Either operand may lie
+// transposed: the copy box then runs along M (or N) and the wgmma descriptor says so; nothing is moved.
 //
-// Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_TRANSPOSED_A (memory holds K×M), TERA_TRANSPOSED_B (memory holds N×K),
-// TERA_OUTPUT (the dtype of C: 0 writes float32 and may accumulate, else TERA_DTYPE through the copy engine), TERA_BIAS (0, 1).
+// Blocks: with w columns of C a block, C[m, j·w + c] also gets Σ_k A2[m, j·k2 + k]·B2[k, c]. They are more stages of the same ring after
+// those of A·B. A2's map has three dimensions (k2, block, m), so that what lies beyond k2 reads as zero and never as the next block.
+// A tile lies in one block: w is a multiple of the tile, or all of C.
+//
+// The addend of 16 bits comes through the copy engine into the boxes that the result leaves by. It is asked for when the first stage of a
+// tile is being multiplied, because by then the boxes of the tile before have been read.
+//
+// Few tiles and long sums: K is cut into parts, which write float32 layers for split_sum.cu to add in order.
+//
+// Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_TRANSPOSED_A (memory holds K×M), TERA_TRANSPOSED_B (memory holds N×K), TERA_OUTPUT
+// (the dtype of C: 0 writes float32 from registers, else TERA_DTYPE through the copy engine), TERA_ADD (0, 1: 16-bit C with an addend),
+// TERA_BLOCKS (0 none, 1 B2 is k2×w in memory, 2 w×k2), TERA_TILE_N (128, 192, 256), TERA_STAGES (of the ring).
 #include "gemm/wgmma_engine.cuh"
 
 namespace tera {
 
 struct WgmmaProductArguments {
-    ptx::TensorMap a; // boxes 64 (K) × 128 rows, or 64 (M) × 64 (K) when transposed
-    ptx::TensorMap b; // boxes 64 (K) × 256 rows, or 64 (N) × 64 (K) when K×N lies in memory
-    ptx::TensorMap c; // boxes 64 (N) × 64 rows
-    const void* bias; // N elements, or null
-    float* c_single;  // C when it is float32
+    ptx::TensorMap a;       // boxes 64 (K) × 128 rows, or 64 (M) × 64 (K) when transposed
+    ptx::TensorMap b;       // boxes 64 (K) × tile columns, or 64 (N) × 64 (K) when K×N lies in memory
+    ptx::TensorMap c;       // boxes 64 (N) × 64 rows
+    ptx::TensorMap add;     // as c
+    ptx::TensorMap block_a; // boxes 64 (k2) × 1 block × 128 rows
+    ptx::TensorMap block_b; // as b
+    const void* bias;        // N elements, or null
+    const float* add_single; // M×N that are added to a float32 C, or null
+    float* c_single;         // C when it is float32, or `parts` layers of it
     float alpha;
-    int accumulate; // float32 C only
     int m, n, k;
+    int part_length, parts; // of K; a multiple of the stage's depth
+    int block_k, block_columns;
     int tiles_m, tiles_n;
     int group; // tile rows that are walked together, for the L2 cache
 };
 
-constexpr int kTileM = 128, kTileN = 256, kTileK = 64;
-constexpr int kStages = 4;
+constexpr int kTileM = 128, kTileN = TERA_TILE_N;
+constexpr int kStages = TERA_STAGES;
 constexpr int kConsumers = 2;
-constexpr int kBytesA = kTileM * kTileK * 2, kBytesB = kTileN * kTileK * 2;
-constexpr int kStagingBoxes = 2;         // a consumer writes its four output boxes through two places in turn
+constexpr bool kTransposedA = TERA_TRANSPOSED_A, kTransposedB = TERA_TRANSPOSED_B == 0; // in wgmma's sense: K is not contiguous
+constexpr bool kBlocks = TERA_BLOCKS != 0, kTransposedB2 = TERA_BLOCKS == 1;
+constexpr bool kAdd = TERA_ADD;
+constexpr int kBytesA = kTileM * kDepth * 2, kBytesB = kTileN * kDepth * 2;
+constexpr int kBoxes = kTileN / 64;                     // of a consumer's part of a tile
+constexpr int kStagingBoxes = kAdd ? kBoxes : 2;        // places that a consumer's boxes go through in turn
 constexpr int kAccumulators = kTileN / 2;
 
 struct Shared {
-    unsigned a, b, staging, full, empty;
+    unsigned a, b, staging, full, empty, added;
 };
 
 __device__ __forceinline__ Shared layout(unsigned base)
@@ -42,85 +61,122 @@ __device__ __forceinline__ Shared layout(unsigned base)
     s.staging = s.b + kStages * kBytesB;
     s.full = s.staging + kConsumers * kStagingBoxes * kBoxBytes;
     s.empty = s.full + kStages * 8;
+    s.added = s.empty + kStages * 8;
     return s;
 }
 
-struct Tile {
-    int m, n;
+/// A tile, or one part of its sum.
+struct Item {
+    int m, n, part, begin, end;
 };
 
-/// Tiles are walked in groups of tile rows, column by column, so that the operands of tiles in flight stay in the L2 cache.
-__device__ __forceinline__ Tile tile_of(int index, const WgmmaProductArguments& p)
+/// Tiles are walked in groups of tile rows, column by column, so that the operands of tiles in flight stay in the L2 cache. The tiles of
+/// one part stand together.
+__device__ __forceinline__ Item item_of(int index, const WgmmaProductArguments& p)
 {
+    const int tiles = p.tiles_m * p.tiles_n, part = index / tiles, tile = index % tiles;
     const int in_group = p.group * p.tiles_n;
-    const int first = index / in_group * p.group;
+    const int first = tile / in_group * p.group;
     const int rows = min(p.group, p.tiles_m - first);
-    const int rest = index % in_group;
-    return {(first + rest % rows) * kTileM, rest / rows * kTileN};
+    const int rest = tile % in_group, begin = part * p.part_length;
+    return {(first + rest % rows) * kTileM, rest / rows * kTileN, part, begin, min(p.k, begin + p.part_length)};
 }
 
-__device__ __forceinline__ void load_stage(const WgmmaProductArguments& p, const Shared& s, const Tile& tile, int k, const Ring<kStages>& ring)
-{
-    const unsigned barrier = s.full + ring.stage * 8;
-    const unsigned a = s.a + ring.stage * kBytesA, b = s.b + ring.stage * kBytesB;
-    ptx::mbarrier_arrive_expect_tx(barrier, kBytesA + kBytesB);
-    if (TERA_TRANSPOSED_A) {
-#pragma unroll
-        for (int i = 0; i < kTileM / 64; ++i) {
-            ptx::cp_async_bulk_tensor_2d_load(a + i * kBoxBytes, &p.a, tile.m + 64 * i, k, barrier);
-        }
-    } else {
-        ptx::cp_async_bulk_tensor_2d_load(a, &p.a, k, tile.m, barrier);
+/// Waits for a free stage, announces its bytes, and says where the operands go.
+struct Stage {
+    unsigned a, b, barrier;
+
+    __device__ __forceinline__ static Stage next(const Shared& s, Ring<kStages>& ring)
+    {
+        ptx::mbarrier_wait_parity(s.empty + ring.stage * 8, ring.parity ^ 1);
+        const Stage stage{s.a + ring.stage * kBytesA, s.b + ring.stage * kBytesB, s.full + ring.stage * 8};
+        ptx::mbarrier_arrive_expect_tx(stage.barrier, kBytesA + kBytesB);
+        ring.advance();
+        return stage;
     }
-    if (TERA_TRANSPOSED_B) {
-        ptx::cp_async_bulk_tensor_2d_load(b, &p.b, k, tile.n, barrier);
-    } else {
-#pragma unroll
-        for (int i = 0; i < kTileN / 64; ++i) {
-            ptx::cp_async_bulk_tensor_2d_load(b + i * kBoxBytes, &p.b, tile.n + 64 * i, k, barrier);
-        }
-    }
-}
+};
 
 __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
 {
     Ring<kStages> ring;
-    const int tiles = p.tiles_m * p.tiles_n;
-    for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-        const Tile tile = tile_of(index, p);
-        for (int k = 0; k < p.k; k += kTileK) {
-            ptx::mbarrier_wait_parity(s.empty + ring.stage * 8, ring.parity ^ 1);
-            load_stage(p, s, tile, k, ring);
-            ring.advance();
+    const int items = p.tiles_m * p.tiles_n * p.parts;
+    for (int index = blockIdx.x; index < items; index += gridDim.x) {
+        const Item item = item_of(index, p);
+        for (int k = item.begin; k < item.end; k += kDepth) {
+            const Stage stage = Stage::next(s, ring);
+            load_operand<kTileM, kTransposedA>(stage.a, &p.a, item.m, k, stage.barrier);
+            load_operand<kTileN, kTransposedB>(stage.b, &p.b, item.n, k, stage.barrier);
+        }
+        if (kBlocks) {
+            const int block = item.n / p.block_columns, column = item.n % p.block_columns;
+            for (int k = 0; k < p.block_k; k += kDepth) {
+                const Stage stage = Stage::next(s, ring);
+                ptx::cp_async_bulk_tensor_3d_load(stage.a, &p.block_a, k, block, item.m, stage.barrier);
+                load_operand<kTileN, kTransposedB2>(stage.b, &p.block_b, column, k, stage.barrier);
+            }
         }
     }
 }
 
-/// The 64×256 part of a tile: a stage is freed once the wgmma of the next one are running.
-__device__ __forceinline__ void accumulate_tile(
-    const WgmmaProductArguments& p, const Shared& s, int consumer, bool leader, Ring<kStages>& ring, float (&d)[kAccumulators])
+/// What a consumer keeps from tile to tile.
+struct Consumer {
+    int number;
+    bool leader;
+    unsigned staging, added;
+    Ring<kStages> ring;
+    unsigned parity = 0; // of the addend's barriers
+    unsigned previous;   // the barrier that frees the stage before, or 0 in a tile's first
+
+    __device__ __forceinline__ Consumer(const Shared& s, int consumer)
+        : number(consumer), leader(threadIdx.x % 128 == 0), staging(s.staging + consumer * kStagingBoxes * kBoxBytes), added(s.added + consumer * kBoxes * 8)
+    {
+    }
+};
+
+/// Asks for the addend of a consumer's part of the tile, box by box, once the results that left through the boxes have been read.
+__device__ __forceinline__ void request_addend(const WgmmaProductArguments& p, const Consumer& c, const Item& item)
 {
-    unsigned previous = 0;
-    for (int k = 0; k < p.k; k += kTileK) {
-        ptx::mbarrier_wait_parity(s.full + ring.stage * 8, ring.parity);
-        const unsigned a = s.a + ring.stage * kBytesA + consumer * kBoxBytes, b = s.b + ring.stage * kBytesB;
-        ptx::wgmma_fence();
+    ptx::cp_async_bulk_wait_group_read<0>();
 #pragma unroll
-        for (int i = 0; i < kTileK / 16; ++i) {
-            multiply_slice<TERA_DTYPE, TERA_TRANSPOSED_A, !TERA_TRANSPOSED_B>(d, descriptor<TERA_TRANSPOSED_A>(a + i * kSlice<TERA_TRANSPOSED_A>),
-                descriptor<!TERA_TRANSPOSED_B>(b + i * kSlice<!TERA_TRANSPOSED_B>), k > 0 || i > 0);
-        }
+    for (int box = 0; box < kBoxes; ++box) {
+        ptx::mbarrier_arrive_expect_tx(c.added + box * 8, kBoxBytes);
+        ptx::cp_async_bulk_tensor_2d_load(c.staging + box * kBoxBytes, &p.add, item.n + 64 * box, item.m + 64 * c.number, c.added + box * 8);
+    }
+}
+
+/// Adds a run of stages to the 64 rows of a tile: a stage is freed once the wgmma of the next one are running.
+template <bool TransposedA, bool TransposedB>
+__device__ __forceinline__ void accumulate(
+    const WgmmaProductArguments& p, const Shared& s, const Item& item, int stages, Consumer& c, float (&d)[kAccumulators])
+{
+    for (int i = 0; i < stages; ++i) {
+        ptx::mbarrier_wait_parity(s.full + c.ring.stage * 8, c.ring.parity);
+        const unsigned a = s.a + c.ring.stage * kBytesA + c.number * kBoxBytes, b = s.b + c.ring.stage * kBytesB;
+        ptx::wgmma_fence();
+        multiply_stage<TERA_DTYPE, TransposedA, TransposedB>(d, a, b, c.previous == 0);
         ptx::wgmma_commit_group();
-        ptx::wgmma_wait_group<1>();
-        if (k > 0 && leader) {
-            ptx::mbarrier_arrive(previous);
+        if (kAdd && c.leader && c.previous == 0) {
+            request_addend(p, c, item);
         }
-        previous = s.empty + ring.stage * 8;
-        ring.advance();
+        ptx::wgmma_wait_group<1>();
+        if (c.leader && c.previous != 0) {
+            ptx::mbarrier_arrive(c.previous);
+        }
+        c.previous = s.empty + c.ring.stage * 8;
+        c.ring.advance();
+    }
+}
+
+__device__ __forceinline__ void accumulate_tile(const WgmmaProductArguments& p, const Shared& s, const Item& item, Consumer& c, float (&d)[kAccumulators])
+{
+    c.previous = 0;
+    accumulate<kTransposedA, kTransposedB>(p, s, item, (item.end - item.begin + kDepth - 1) / kDepth, c, d);
+    if (kBlocks) {
+        accumulate<false, kTransposedB2>(p, s, item, (p.block_k + kDepth - 1) / kDepth, c, d);
     }
     ptx::wgmma_wait_group<0>();
-    if (leader) {
-        ptx::mbarrier_arrive(previous);
+    if (c.leader) {
+        ptx::mbarrier_arrive(c.previous);
     }
 }
 
@@ -131,12 +187,9 @@ __device__ __forceinline__ void finish(const WgmmaProductArguments& p, int colum
     const auto* bias = static_cast<const typename E::Storage*>(p.bias);
 #pragma unroll
     for (int j = 0; j < kAccumulators / 4; ++j) {
-        float first = 0, second = 0;
-        if (TERA_BIAS) {
-            const int c = column + 8 * j;
-            first = c < p.n ? E::decode(bias[c]) : 0;
-            second = c + 1 < p.n ? E::decode(bias[c + 1]) : 0;
-        }
+        const int c = column + 8 * j;
+        const float first = bias != nullptr && c < p.n ? E::decode(bias[c]) : 0;
+        const float second = bias != nullptr && c + 1 < p.n ? E::decode(bias[c + 1]) : 0;
         d[4 * j] = fmaf(d[4 * j], p.alpha, first);
         d[4 * j + 1] = fmaf(d[4 * j + 1], p.alpha, second);
         d[4 * j + 2] = fmaf(d[4 * j + 2], p.alpha, first);
@@ -144,67 +197,107 @@ __device__ __forceinline__ void finish(const WgmmaProductArguments& p, int colum
     }
 }
 
-/// Rounds to 16 bits, stages 64×64 boxes in the swizzle of the tensor map and hands them to the copy engine.
-__device__ __forceinline__ void store_boxes(
-    const WgmmaProductArguments& p, unsigned staging, const Tile& tile, int consumer, float (&d)[kAccumulators])
+/// Adds two neighbours that lie packed in a word.
+__device__ __forceinline__ void add_pair(float (&v)[2], unsigned pair)
 {
     using E = Element<TERA_DTYPE>;
-    const int thread = threadIdx.x % 128, lane = thread % 32, row = thread / 32 * 16 + (lane & 7) + (lane & 8), half = lane >> 4;
+    v[0] += E::decode(static_cast<unsigned short>(pair));
+    v[1] += E::decode(static_cast<unsigned short>(pair >> 16));
+}
+
+/// Sixteen columns of the warp's rows: rounds to 16 bits and puts them into the box, after adding what lies there.
+__device__ __forceinline__ void stage_columns(unsigned address, const float* v)
+{
+    using E = Element<TERA_DTYPE>;
+    unsigned there[4] = {};
+    if (kAdd) {
+        ptx::ldmatrix_x4(there, address);
+    }
+    unsigned words[4];
 #pragma unroll
-    for (int box = 0; box < kTileN / 64; ++box) {
-        const unsigned place = staging + (box % kStagingBoxes) * kBoxBytes;
-        if (thread == 0) {
-            ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
+    for (int i = 0; i < 4; ++i) {
+        float pair[2] = {v[2 * i], v[2 * i + 1]};
+        if (kAdd) {
+            add_pair(pair, there[i]);
         }
-        ptx::bar_sync(1 + consumer, 128);
+        words[i] = E::encode2(pair[0], pair[1]);
+    }
+    ptx::stmatrix_x4(address, words[0], words[1], words[2], words[3]);
+}
+
+/// Stages 64×64 boxes in the swizzle of the tensor map and hands them to the copy engine.
+__device__ __forceinline__ void store_boxes(const WgmmaProductArguments& p, const Item& item, Consumer& c, const float (&d)[kAccumulators])
+{
+    const BoxLane lane = BoxLane::of_thread();
+#pragma unroll
+    for (int box = 0; box < kBoxes; ++box) {
+        const unsigned place = c.staging + box % kStagingBoxes * kBoxBytes;
+        if (kAdd) {
+            ptx::mbarrier_wait_parity(c.added + box * 8, c.parity);
+        } else {
+            if (c.leader) {
+                ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
+            }
+            ptx::bar_sync(1 + c.number, 128);
+        }
 #pragma unroll
         for (int j = 0; j < 8; j += 2) {
-            const float* v = d + 32 * box + 4 * j;
-            const unsigned address = place + swizzled(row, j + half);
-            ptx::stmatrix_x4(address, E::encode2(v[0], v[1]), E::encode2(v[2], v[3]), E::encode2(v[4], v[5]), E::encode2(v[6], v[7]));
+            stage_columns(lane.address(place, j), d + 32 * box + 4 * j);
         }
         ptx::fence_proxy_async();
-        ptx::bar_sync(1 + consumer, 128);
-        if (thread == 0) {
-            ptx::cp_async_bulk_tensor_2d_store(&p.c, tile.n + 64 * box, tile.m + 64 * consumer, place);
+        ptx::bar_sync(1 + c.number, 128);
+        if (c.leader) {
+            ptx::cp_async_bulk_tensor_2d_store(&p.c, item.n + 64 * box, item.m + 64 * c.number, place);
             ptx::cp_async_bulk_commit_group();
         }
     }
+    c.parity ^= 1;
 }
 
-/// Writes float32, or adds to what is there.
-__device__ __forceinline__ void store_singles(
-    const WgmmaProductArguments& p, const Tile& tile, int consumer, float (&d)[kAccumulators])
+/// Writes float32, plainly or added to what lies elsewhere; two neighbours at once where their address allows it.
+__device__ __forceinline__ void store_singles(const WgmmaProductArguments& p, const Item& item, int consumer, const float (&d)[kAccumulators])
 {
     const int thread = threadIdx.x % 128, lane = thread % 32;
-    const int row = tile.m + 64 * consumer + thread / 32 * 16 + lane / 4, column = tile.n + 2 * (lane % 4);
+    const int row = item.m + 64 * consumer + thread / 32 * 16 + lane / 4, column = item.n + 2 * (lane % 4);
+    float* layer = p.c_single + static_cast<long long>(item.part) * p.m * p.n;
+    const bool pairs = p.n % 2 == 0 && reinterpret_cast<unsigned long long>(layer) % 8 == 0;
 #pragma unroll
-    for (int i = 0; i < kAccumulators; ++i) {
-        const int r = row + ((i & 2) << 2), c = column + 8 * (i / 4) + (i & 1);
-        if (r < p.m && c < p.n) {
-            float* to = p.c_single + static_cast<long long>(r) * p.n + c;
-            *to = p.accumulate ? *to + d[i] : d[i];
+    for (int i = 0; i < kAccumulators; i += 2) {
+        const int r = row + ((i & 2) << 2), c = column + 8 * (i / 4);
+        if (r >= p.m || c >= p.n) {
+            continue;
+        }
+        const long long at = static_cast<long long>(r) * p.n + c;
+        const bool second = c + 1 < p.n;
+        const float first_sum = d[i] + (p.add_single != nullptr ? p.add_single[at] : 0);
+        const float second_sum = d[i + 1] + (p.add_single != nullptr && second ? p.add_single[at + 1] : 0);
+        if (pairs) {
+            *reinterpret_cast<float2*>(layer + at) = make_float2(first_sum, second_sum);
+        } else {
+            layer[at] = first_sum;
+            if (second) {
+                layer[at + 1] = second_sum;
+            }
         }
     }
 }
 
-__device__ void consume(const WgmmaProductArguments& p, const Shared& s, int consumer)
+__device__ void consume(const WgmmaProductArguments& p, const Shared& s, int number)
 {
-    Ring<kStages> ring;
+    Consumer c(s, number);
     float d[kAccumulators];
-    const bool leader = threadIdx.x % 128 == 0;
-    const int tiles = p.tiles_m * p.tiles_n;
-    for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-        const Tile tile = tile_of(index, p);
-        accumulate_tile(p, s, consumer, leader, ring, d);
-        finish(p, tile.n + 2 * (threadIdx.x % 4), d);
+    const int items = p.tiles_m * p.tiles_n * p.parts;
+    for (int index = blockIdx.x; index < items; index += gridDim.x) {
+        const Item item = item_of(index, p);
+        accumulate_tile(p, s, item, c, d);
+        finish(p, item.n + 2 * (threadIdx.x % 4), d);
         if (TERA_OUTPUT == 0) {
-            store_singles(p, tile, consumer, d);
+            store_singles(p, item, number, d);
         } else {
-            store_boxes(p, s.staging + consumer * kStagingBoxes * kBoxBytes, tile, consumer, d);
+            store_boxes(p, item, c, d);
         }
     }
-    if (TERA_OUTPUT != 0 && leader) {
+    if (TERA_OUTPUT != 0 && c.leader) {
         ptx::cp_async_bulk_wait_group_read<0>();
     }
 }
@@ -217,24 +310,14 @@ extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wg
     extern __shared__ __align__(1024) unsigned char shared[];
     const Shared s = layout((ptx::shared_address(shared) + 1023) & ~1023u);
     if (threadIdx.x == 0) {
-        for (int i = 0; i < kStages; ++i) {
-            ptx::mbarrier_init(s.full + i * 8, 1);
-            ptx::mbarrier_init(s.empty + i * 8, kConsumers);
+        init_ring<kStages>(s.full, s.empty, kConsumers);
+        for (int i = 0; kAdd && i < kConsumers * kBoxes; ++i) {
+            ptx::mbarrier_init(s.added + i * 8, 1);
         }
-        ptx::fence_mbarrier_init();
-        ptx::fence_proxy_async();
+        fence_barriers();
         ptx::prefetch_tensormap(&p.a);
         ptx::prefetch_tensormap(&p.b);
     }
     __syncthreads();
-    const int warpgroup = threadIdx.x / 128;
-    if (warpgroup == 0) {
-        ptx::setmaxnreg_dec<24>();
-        if (threadIdx.x == 0) {
-            produce(p, s);
-        }
-    } else {
-        ptx::setmaxnreg_inc<240>();
-        consume(p, s, warpgroup - 1);
-    }
+    specialise<240>([&] { produce(p, s); }, [&](int consumer) { consume(p, s, consumer); });
 }

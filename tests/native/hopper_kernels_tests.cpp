@@ -45,27 +45,59 @@ ptx::TensorMap map_of(Matrix& matrix, int fast, int slow, int box_fast, int box_
 int tiles(int length, int tile) { return (length + tile - 1) / tile; }
 
 #if TERA_KERNEL == 0
-void product(int m, int n, int k, int blocks, bool accumulate)
+struct Options {
+    bool accumulate = false, in_place = false, bias = false;
+    int parts = 1;
+    int width = 0, block_k = 8; // of the second product's blocks; all of C's columns where the width is 0
+};
+
+void product(int m, int n, int k, int grid, const Options& options)
 {
-    Matrix a = random_matrix(m * k), b = random_matrix(k * n), bias = random_matrix(n), c(m * n, 0xFFFF);
-    std::vector<float> single(m * n, 3.0f);
+    const int width = options.width == 0 ? n : options.width, blocks = n / width, block_k = options.block_k;
+    Matrix a = random_matrix(m * k), b = random_matrix(k * n), bias = random_matrix(n), added = random_matrix(m * n), c(m * n, 0xFFFF);
+    Matrix block_a = random_matrix(m * blocks * block_k), block_b = random_matrix(block_k * width);
+    if (options.in_place) {
+        c = added;
+    }
+    const int part_length = tiles(tiles(k, options.parts), kDepth) * kDepth, parts = tiles(k, part_length);
+    std::vector<float> single(parts * m * n, NAN), single_added(m * n, 3.0f);
+    const bool adds = TERA_OUTPUT == 0 ? options.accumulate : TERA_ADD != 0;
     WgmmaProductArguments p{};
     p.a = TERA_TRANSPOSED_A ? map_of(a, m, k, 64, 64) : map_of(a, k, m, 64, 128);
-    p.b = TERA_TRANSPOSED_B ? map_of(b, k, n, 64, 256) : map_of(b, n, k, 64, 64);
+    p.b = TERA_TRANSPOSED_B ? map_of(b, k, n, 64, kTileN) : map_of(b, n, k, 64, 64);
     p.c = map_of(c, n, m, 64, 64);
-    p.bias = bias.data(), p.c_single = single.data();
-    p.alpha = -0.5f, p.accumulate = accumulate;
+    p.add = map_of(options.in_place ? c : added, n, m, 64, 64);
+    p.block_a = {block_a.data(), {block_k, blocks, m}, {64, 1, 128}};
+    p.block_b = TERA_BLOCKS == 2 ? map_of(block_b, block_k, width, 64, kTileN) : map_of(block_b, width, block_k, 64, 64);
+    p.bias = options.bias ? bias.data() : nullptr, p.c_single = single.data();
+    p.add_single = adds ? single_added.data() : nullptr;
+    p.alpha = -0.5f;
     p.m = m, p.n = n, p.k = k;
+    p.part_length = part_length, p.parts = parts;
+    p.block_k = block_k, p.block_columns = width;
     p.tiles_m = tiles(m, kTileM), p.tiles_n = tiles(n, kTileN), p.group = 2;
-    emulated::launch(blocks, 1, 128 * (kConsumers + 1), [&] { wgmma_product(p); });
+    const Matrix before = added;
+    emulated::launch(grid, 1, 128 * (kConsumers + 1), [&] { wgmma_product(p); });
     for (int row = 0; row < m; ++row) {
         for (int column = 0; column < n; ++column) {
             float sum = 0;
             for (int i = 0; i < k; ++i) {
                 sum += E::decode(a[TERA_TRANSPOSED_A ? i * m + row : row * k + i]) * E::decode(b[TERA_TRANSPOSED_B ? column * k + i : i * n + column]);
             }
-            const float value = -0.5f * sum + (TERA_BIAS ? E::decode(bias[column]) : 0) + (TERA_OUTPUT == 0 && accumulate ? 3.0f : 0);
-            const float found = TERA_OUTPUT == 0 ? single[row * n + column] : E::decode(c[row * n + column]);
+            for (int i = 0; i < block_k && TERA_BLOCKS != 0; ++i) {
+                const int c2 = column % width;
+                sum += E::decode(block_a[(row * blocks + column / width) * block_k + i]) * E::decode(block_b[TERA_BLOCKS == 2 ? c2 * block_k + i : i * width + c2]);
+            }
+            const float addend = TERA_OUTPUT == 0 ? 3.0f : E::decode(before[row * n + column]);
+            const float once = (options.bias ? E::decode(bias[column]) : 0) + (adds ? addend : 0);
+            float found = E::decode(c[row * n + column]);
+            if (TERA_OUTPUT == 0) {
+                found = 0;
+                for (int part = 0; part < parts; ++part) {
+                    found += single[(part * m + row) * n + column];
+                }
+            }
+            const float value = -0.5f * sum + parts * once;
             check(found == (TERA_OUTPUT == 0 ? value : E::decode(E::encode(value))), "C[%d, %d] of %dx%dx%d is %g, not %g", row, column, m, n, k, found, value);
         }
     }
@@ -73,9 +105,17 @@ void product(int m, int n, int k, int blocks, bool accumulate)
 
 void run()
 {
-    product(128, 256, 64, 1, false);
-    product(136, 264, 200, 2, true);
-    product(264, 520, 72, 3, false);
+    product(128, 256, 64, 1, {.bias = true});
+    product(136, 264, 200, 2, {.accumulate = true, .in_place = TERA_ADD != 0});
+    product(264, 520, 72, 3, {.accumulate = true, .bias = true});
+    product(72, 72, 8, 1, {.in_place = TERA_ADD != 0});
+    if (TERA_OUTPUT == 0) {
+        product(136, 264, 520, 3, {.parts = 3});
+    }
+    if (TERA_BLOCKS != 0) {
+        product(136, 4 * kTileN, 72, 2, {.bias = true, .width = kTileN, .block_k = 72});
+        product(200, 4 * kTileN, 64, 1, {.width = 2 * kTileN, .block_k = 136});
+    }
 }
 #elif TERA_KERNEL == 1
 void projection(int tokens, int r, int s, int part_length, int blocks)

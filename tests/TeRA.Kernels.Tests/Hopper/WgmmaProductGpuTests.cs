@@ -24,9 +24,60 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
         }
     }
 
+    // Tiles of every width, and a sum in parts.
+    [TestCase(3072, 3072, 520, "128×192×64")]
+    [TestCase(512, 4104, 200, "128×128×64")]
+    [TestCase(1032, 4096, 64, "128×256×64")]
+    [TestCase(200, 4096, 2056, "split_sum")]
+    [TestCase(72, 1032, 4104, "split_sum")]
+    public void Every_cut_is_exact(int m, int n, int k, string cut)
+    {
+        foreach (DType dtype in DTypes)
+        {
+            Assert.That(Exact(dtype, (m, n, k), Layout.Transposed, Layout.Normal, limit: 1), Does.StartWith("wgmma_product").And.Contain(cut));
+            Assert.That(Exact(dtype, (m, n, k), Layout.Normal, Layout.Transposed, addend: Addend.InPlace, limit: 1), Does.StartWith("wgmma_product"));
+            Assert.That(Exact(dtype, (m, n, k), Layout.Normal, Layout.Normal, DType.Float32, addend: Addend.Apart, limit: 1), Does.StartWith("wgmma_product"));
+        }
+    }
+
     [Test]
-    public void A_float32_result_is_exact_and_can_be_added_to([ValueSource(nameof(DTypes))] DType dtype, [Values] bool accumulate) =>
-        Assert.That(Exact(dtype, (1032, 1541, 72), Layout.Normal, Layout.Transposed, DType.Float32, accumulate), Does.StartWith("wgmma_product"));
+    public void An_addend_is_added_once_in_place_and_from_elsewhere(
+        [ValueSource(nameof(DTypes))] DType dtype, [ValueSource(nameof(Layouts))] Layout a, [ValueSource(nameof(Layouts))] Layout b, [Values] bool inPlace)
+    {
+        foreach ((long M, long N, long K) size in new[] { (1024L, 1536L, 8L), (1032, 1544, 72), (1400, 3848, 264), (4096, 4096, 64) })
+        {
+            Assert.That(
+                Exact(dtype, size, a, b, addend: inPlace ? Addend.InPlace : Addend.Apart), Does.StartWith("wgmma_product").And.Contain("addend"));
+        }
+    }
+
+    // Blocks as wide as one tile, as two, of 128 columns, and one ragged block of all columns.
+    [TestCase(1032, 2048, 136, 256, 64)]
+    [TestCase(1027, 1536, 64, 512, 8)]
+    [TestCase(904, 1152, 72, 128, 72)]
+    [TestCase(1032, 1544, 72, 1544, 16)]
+    [TestCase(520, 4096, 64, 4096, 136)]
+    public void Blocks_are_exact(int m, int n, int k, int width, int depth)
+    {
+        foreach (DType dtype in DTypes)
+        {
+            foreach (Layout b in Layouts)
+            {
+                foreach (Layout layout in Layouts)
+                {
+                    foreach (Addend addend in new[] { Addend.None, Addend.InPlace })
+                    {
+                        string ran = Exact(dtype, (m, n, k), Layout.Normal, b, addend: addend, blocks: (width, depth, layout));
+                        Assert.That(ran, Does.StartWith("wgmma_product").And.Contain("by blocks"));
+                    }
+                }
+            }
+        }
+    }
+
+    [Test]
+    public void A_float32_result_is_exact_and_can_be_added_to([ValueSource(nameof(DTypes))] DType dtype, [Values] Addend addend) =>
+        Assert.That(Exact(dtype, (1032, 1541, 72), Layout.Normal, Layout.Transposed, DType.Float32, addend), Does.StartWith("wgmma_product"));
 
     [Test]
     public void An_odd_number_of_rows_needs_no_padding([ValueSource(nameof(DTypes))] DType dtype) =>
@@ -50,11 +101,45 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
     }
 
     [Test]
-    public void A_thousand_runs_beside_another_stream_give_the_same_bits()
+    public void A_thousand_runs_beside_another_stream_give_the_same_bits([Values("plain", "blocks and addend", "parts")] string variant)
     {
         using var run = new StepRunner(Gpu);
         (BoundStep bound, Operand c) = Normal(run, DType.BFloat16, Layout.Transposed);
-        AssertRepeats(run, bound.Step, c);
+        var step = (MatrixProductStep)bound.Step;
+        if (variant == "blocks and addend")
+        {
+            (long m, long n, _, long width, long depth) = (step.M, step.N, step.K, step.N, 72L);
+            Operand a = run.Input("A2", DType.BFloat16, SeededValues.Normal(m * n / width * depth, 3, DType.BFloat16));
+            Operand b = run.Input("B2", DType.BFloat16, SeededValues.Normal(depth * width, 4, DType.BFloat16));
+            step = step with
+            {
+                Blocks = new BlockProduct(a, b, depth, width),
+                AddTo = run.Input("addend", DType.BFloat16, SeededValues.Normal(m * n, 5, DType.BFloat16)),
+            };
+        }
+        else if (variant == "parts")
+        {
+            const long m = 136, n = 904, k = 4104;
+            Operand a = run.Input("long A", DType.BFloat16, SeededValues.Normal(m * k, 1, DType.BFloat16));
+            c = run.Output("small C", DType.BFloat16, m * n);
+            step = new MatrixProductStep(a, run.Input("long B", DType.BFloat16, SeededValues.Normal(k * n, 2, DType.BFloat16)), c, m, n, k) { Label = "parts" };
+        }
+
+        AssertRepeats(run, step, c);
+        Assert.That(run.Description, Does.StartWith("wgmma_product").And.Contain(variant switch { "plain" => "A·Bᵀ", "parts" => "split_sum", _ => "by blocks + addend" }));
+    }
+
+    /// <summary>What a test adds to a product.</summary>
+    public enum Addend
+    {
+        /// <summary>Nothing.</summary>
+        None,
+
+        /// <summary>C's own content.</summary>
+        InPlace,
+
+        /// <summary>Another buffer.</summary>
+        Apart,
     }
 
     private static (BoundStep Bound, Operand C) Normal(StepRunner run, DType dtype, Layout b)
@@ -67,7 +152,8 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
     }
 
     private string Exact(
-        DType dtype, (long M, long N, long K) size, Layout layoutA, Layout layoutB, DType? output = null, bool accumulate = false, int misalignment = 0, bool bias = true)
+        DType dtype, (long M, long N, long K) size, Layout layoutA, Layout layoutB, DType? output = null, Addend addend = Addend.None, int misalignment = 0, bool bias = true,
+        (long Width, long Depth, Layout Layout)? blocks = null, int limit = 3)
     {
         using StepRunner run = new(Gpu) { Misalignment = misalignment }, cpu = new(CpuDevice.Shared);
         MatrixProductStep step = Bind(run, out Operand c);
@@ -82,15 +168,28 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
         {
             (long m, long n, long k) = size;
             DType result = output ?? dtype;
-            Operand a = runner.Input("A", dtype, SeededValues.Integers(m * k, 1, 3)), b = runner.Input("B", dtype, SeededValues.Integers(k * n, 2, 3));
-            c = accumulate ? runner.InOut("C", result, SeededValues.NonZeroIntegers(m * n, 3, 4)) : runner.Output("C", result, m * n);
+            Operand a = runner.Input("A", dtype, SeededValues.Integers(m * k, 1, limit)), b = runner.Input("B", dtype, SeededValues.Integers(k * n, 2, limit));
+            c = addend == Addend.InPlace ? runner.InOut("C", result, SeededValues.NonZeroIntegers(m * n, 3, 4)) : runner.Output("C", result, m * n);
+            BlockProduct? second = null;
+            if (blocks is { } shape)
+            {
+                Operand a2 = runner.Input("A2", dtype, SeededValues.Integers(m * (n / shape.Width) * shape.Depth, 5, limit));
+                second = new BlockProduct(a2, runner.Input("B2", dtype, SeededValues.Integers(shape.Depth * shape.Width, 6, limit)), shape.Depth, shape.Width) { LayoutB = shape.Layout };
+            }
+
             return new MatrixProductStep(a, b, c, m, n, k)
             {
                 Label = "exact",
+                Blocks = second,
                 LayoutA = layoutA,
                 LayoutB = layoutB,
                 Alpha = -0.5,
-                AddTo = accumulate ? c : null,
+                AddTo = addend switch
+                {
+                    Addend.InPlace => c,
+                    Addend.Apart => runner.Input("addend", result, SeededValues.NonZeroIntegers(m * n, 7, 4)),
+                    _ => null,
+                },
                 Bias = bias ? runner.Input("bias", dtype, SeededValues.NonZeroIntegers(n, 4, 4)) : null,
             };
         }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using NUnit.Framework;
 using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Planning;
@@ -19,8 +20,8 @@ internal sealed class WgmmaRulesTests
 
     [TestCase(8192, 4096, 4097, "16 bytes")]
     [TestCase(8192, 4100, 4096, "16 bytes")]
-    [TestCase(8192, 4096, 56, "below 64")]
-    [TestCase(16, 4096, 4096, "too few tiles")]
+    [TestCase(8192, 4096, 0, "empty sum")]
+    [TestCase(16, 512, 1024, "too few tiles")]
     public void Others_are_rejected_with_the_reason(int m, int n, int k, string reason) =>
         Assert.That(WgmmaProductRules.Rejection(Product(m, n, k), DeviceTraits.H100), Does.Contain(reason));
 
@@ -30,8 +31,65 @@ internal sealed class WgmmaRulesTests
         MatrixProductStep step = Product(8192, 4096, 4096);
         Assert.That(WgmmaProductRules.Rejection(step, Ampere), Does.Contain("compute capability"));
         Assert.That(WgmmaProductRules.Rejection(step with { A = new Operand(1, DType.Float32) }, DeviceTraits.H100), Does.Contain("float32"));
-        Assert.That(WgmmaProductRules.Rejection(step with { AddTo = step.C }, DeviceTraits.H100), Does.Contain("adds"));
+        Assert.That(WgmmaProductRules.Rejection(step with { AddTo = step.C }, DeviceTraits.H100), Is.Null);
     }
+
+    [TestCase(256, 64, "")]
+    [TestCase(128, 8, "")]
+    [TestCase(4096, 16, "")]
+    [TestCase(512, 72, "")]
+    [TestCase(64, 64, "blocks of 64 columns")]
+    [TestCase(192, 64, "")]
+    [TestCase(256, 4, "16 bytes")]
+    [TestCase(256, 0, "16 bytes")]
+    public void Blocks_are_taken_where_a_tile_lies_in_one(int width, int k, string reason)
+    {
+        MatrixProductStep step = WithBlocks(width == 192 ? 3840 : 4096, width, k);
+        string? rejection = WgmmaProductRules.Rejection(step, DeviceTraits.H100);
+        Assert.That(rejection, reason.Length == 0 ? Is.Null : Does.Contain(reason));
+        Assert.That(WgmmaProductRules.Rejection(step with { LayoutA = Layout.Transposed }, DeviceTraits.H100), Does.Contain(reason.Length == 0 ? "transposed A" : ""));
+        Assert.That(WgmmaProductRules.Rejection(step with { C = new Operand(3, DType.Float32) }, DeviceTraits.H100), Does.Contain(reason.Length == 0 ? "float32" : ""));
+    }
+
+    [Test]
+    public void A_tile_lies_in_one_block_and_its_sum_is_whole([Values(128, 192, 256, 384, 768)] int width, [Values(16, 128, 8192)] int tokens)
+    {
+        WgmmaProductSchedule schedule = WgmmaProductSchedule.Choose(WithBlocks(3840 / width * width, width, 64) with { M = tokens });
+        Assert.That(width % schedule.TileN, Is.Zero);
+        Assert.That(schedule.Parts, Is.EqualTo(1));
+    }
+
+    [TestCase(8192, 4096, 4096, 256, 1, TestName = "Many tiles take the one with the most reuse")]
+    [TestCase(3072, 3072, 8192, 192, 1, TestName = "A last wave of few tiles makes them narrower")]
+    [TestCase(512, 4096, 4096, 128, 1, TestName = "Half a wave makes them narrower")]
+    [TestCase(256, 4096, 4096, 128, 2, TestName = "A quarter of a wave is summed in parts")]
+    [TestCase(4096, 4096, 64, 256, 1, TestName = "Short sums stay whole")]
+    public void Shapes_choose(long m, long n, long k, int tileN, int parts)
+    {
+        WgmmaProductSchedule schedule = WgmmaProductSchedule.Choose(Product(m, n, k));
+        Assert.That((schedule.TileN, schedule.Parts), Is.EqualTo((tileN, parts)));
+    }
+
+    [Test]
+    public void Parts_cover_the_sum_once_in_whole_stages([Values(8, 64, 520, 4096, 100_000)] long k, [Values(8, 128, 1000)] long n, [Values(8, 200, 4096)] long m)
+    {
+        WgmmaProductSchedule schedule = WgmmaProductSchedule.Choose(Product(m, n, k));
+        Assert.That(schedule.PartLength % WgmmaProductRules.TileK, Is.Zero);
+        Assert.That(schedule.Parts * schedule.PartLength, Is.GreaterThanOrEqualTo(k));
+        Assert.That((schedule.Parts - 1) * schedule.PartLength, Is.LessThan(k));
+    }
+
+    [Test]
+    public void Stages_fit_in_shared_memory_and_arguments_have_their_twins_size([Values] bool adds, [Values(128, 192, 256)] int tileN)
+    {
+        var schedule = new WgmmaProductSchedule(tileN, 1, 64, adds);
+        Assert.That(schedule.SharedBytes, Is.LessThanOrEqualTo(227 * 1024));
+        Assert.That(schedule.Stages, Is.InRange(3, 6));
+        Assert.That(Unsafe.SizeOf<WgmmaProductLauncher.Arguments>(), Is.EqualTo(896));
+    }
+
+    private static MatrixProductStep WithBlocks(int n, int width, int k) =>
+        Product(8192, n, 4096) with { Blocks = new BlockProduct(new Operand(4, DType.BFloat16), new Operand(5, DType.BFloat16), k, width) };
 
     [Test]
     public void Every_shape_of_the_modes_kernel_fits_the_device()

@@ -66,6 +66,12 @@ template <int TransposeA, int TransposeB>
 void wgmma_m64n256k16_f16(float (&d)[128], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_f16); }
 
 template <int TransposeA, int TransposeB>
+void wgmma_m64n192k16_bf16(float (&d)[96], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_bf16); }
+
+template <int TransposeA, int TransposeB>
+void wgmma_m64n192k16_f16(float (&d)[96], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_f16); }
+
+template <int TransposeA, int TransposeB>
 void wgmma_m64n128k16_bf16(float (&d)[64], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_bf16); }
 
 template <int TransposeA, int TransposeB>

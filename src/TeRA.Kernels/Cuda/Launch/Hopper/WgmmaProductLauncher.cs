@@ -12,57 +12,79 @@ namespace TeRA.Kernels.Cuda;
 /// </summary>
 internal sealed class WgmmaProductLauncher : CompiledStep
 {
-    private const int Stages = 4;
     private const int Threads = 384;
-    private const int StagingBytes = 2 * 2 * 64 * 128;
-    private const int BarrierBytes = 2 * Stages * 8;
-    private const int BaseAlignment = 1024;
-    private const int SharedBytes =
-        (Stages * (WgmmaProductRules.TileM + WgmmaProductRules.TileN) * WgmmaProductRules.TileK * 2) + StagingBytes + BarrierBytes + BaseAlignment;
 
     // Tile rows that are walked together: the tiles in flight share their operands in the L2 cache.
     private const int GroupedRows = 8;
 
     private readonly MatrixProductStep step;
+    private readonly WgmmaProductSchedule schedule;
     private readonly MatrixProductLauncher portable;
     private readonly CudaKernel kernel;
+    private readonly SplitSumLauncher? sum;
     private readonly TensorMapSource a;
     private readonly TensorMapSource b;
     private readonly TensorMapSource? c;
-    private readonly uint blocks;
+    private readonly TensorMapSource? addend;
+    private readonly TensorMapSource? blockA;
+    private readonly TensorMapSource? blockB;
+    private readonly uint processors;
 
     private WgmmaProductLauncher(CudaDevice device, MatrixProductStep step)
     {
         this.step = step;
         portable = new MatrixProductLauncher(device, step);
-        kernel = device.Kernels.Load(Request(step.A.DType, step.LayoutA, step.LayoutB, step.C.DType, step.Bias is not null));
-        kernel.AllowSharedMemory(SharedBytes);
+        schedule = WgmmaProductSchedule.Choose(step);
+        sum = schedule.Parts > 1 ? new SplitSumLauncher(device, step.A.DType) : null;
+        bool single = step.C.DType == DType.Float32 || sum is not null;
+        kernel = device.Kernels.Load(Request(
+            step.A.DType, step.LayoutA, step.LayoutB, single ? DType.Float32 : step.C.DType, schedule.TileN, schedule.Adds, step.Blocks?.LayoutB));
+        kernel.AllowSharedMemory(schedule.SharedBytes);
         PrimaryContext context = device.Context;
-        a = Map(context, step.A.DType, step.LayoutA == Layout.Transposed, step.K, step.M, WgmmaProductRules.TileM);
-        b = Map(context, step.A.DType, step.LayoutB != Layout.Transposed, step.K, step.N, WgmmaProductRules.TileN);
-        c = step.C.DType == DType.Float32 ? null : new TensorMapSource(context, step.C.DType, (step.N, step.M, 0), (64, 64, 0));
-        blocks = (uint)Math.Min(device.Traits.Processors, WgmmaProductRules.Tiles(step));
+        DType dtype = step.A.DType;
+        a = Map(context, dtype, step.LayoutA == Layout.Transposed, step.K, step.M, WgmmaProductRules.TileM);
+        b = Map(context, dtype, step.LayoutB != Layout.Transposed, step.K, step.N, schedule.TileN);
+        c = single ? null : new TensorMapSource(context, dtype, (step.N, step.M, 0), (64, 64, 0));
+        addend = schedule.Adds ? new TensorMapSource(context, dtype, (step.N, step.M, 0), (64, 64, 0)) : null;
+        if (step.Blocks is { } blocks)
+        {
+            blockA = new TensorMapSource(context, dtype, (blocks.K, step.N / blocks.Columns, step.M), (WgmmaProductRules.TileK, 1, WgmmaProductRules.TileM));
+            blockB = Map(context, dtype, blocks.LayoutB != Layout.Transposed, blocks.K, blocks.Columns, schedule.TileN);
+        }
+
+        processors = (uint)Math.Min(device.Traits.Processors, schedule.Items(step));
     }
 
     /// <summary>Every variant of the kernel.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from dtype in new[] { DType.BFloat16, DType.Float16 }
-        from layoutA in Enum.GetValues<Layout>()
-        from layoutB in Enum.GetValues<Layout>()
-        from output in new[] { dtype, DType.Float32 }
-        from bias in ProductKernels.Either
-        select Request(dtype, layoutA, layoutB, output, bias);
+    [
+        .. from dtype in new[] { DType.BFloat16, DType.Float16 }
+           from layoutA in Enum.GetValues<Layout>()
+           from layoutB in Enum.GetValues<Layout>()
+           from tileN in WgmmaProductSchedule.Tiles.ToArray()
+           from (DType Output, bool Adds) to in new[] { (DType.Float32, false), (dtype, false), (dtype, true) }
+           select Request(dtype, layoutA, layoutB, to.Output, tileN, to.Adds, null),
+        .. from dtype in new[] { DType.BFloat16, DType.Float16 }
+           from layoutB in Enum.GetValues<Layout>()
+           from tileN in WgmmaProductSchedule.Tiles.ToArray()
+           from adds in ProductKernels.Either
+           from blocks in Enum.GetValues<Layout>()
+           select Request(dtype, Layout.Normal, layoutB, dtype, tileN, adds, blocks),
+    ];
 
     /// <inheritdoc/>
-    public override long WorkspaceBytes => portable.WorkspaceBytes;
+    public override long WorkspaceBytes => Math.Max(portable.WorkspaceBytes, sum is null ? 0 : checked(schedule.Parts * step.M * step.N * sizeof(float)));
 
     /// <inheritdoc/>
-    public override int Launches => 1;
+    public override int Launches => sum is null ? 1 : 2;
 
     /// <inheritdoc/>
     public override string Description => string.Create(
         CultureInfo.InvariantCulture,
-        $"wgmma_product ({step.A.DType.Label()}, A{Mark(step.LayoutA)}·B{Mark(step.LayoutB)}, tile 128×256×64, {Stages} stages, {blocks} blocks)");
+        $"wgmma_product ({step.A.DType.Label()}, A{Mark(step.LayoutA)}·B{Mark(step.LayoutB)}{Extras}, tile 128×{schedule.TileN}×64, {schedule.Stages} stages, {processors} blocks{(sum is null ? ")" : $", sum in {schedule.Parts} parts of {schedule.PartLength}) + split_sum")}");
+
+    private string Extras =>
+        (step.Blocks is { } blocks ? $" + A·B{Mark(blocks.LayoutB)} by blocks" : "") + (schedule.Adds ? " + addend" : "");
 
     /// <summary>The launcher for a step: this one, or the portable one with the reason in its description.</summary>
     public static CompiledStep Create(CudaDevice device, MatrixProductStep step)
@@ -78,31 +100,78 @@ internal sealed class WgmmaProductLauncher : CompiledStep
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        nint atA = addresses[step.A.Slot], atB = addresses[step.B.Slot], atC = addresses[step.C.Slot];
-        if (((atA | atB | (c is null ? 0 : atC)) & (TensorMapSource.Alignment - 1)) != 0)
+        if (Misses(addresses, step.A) || Misses(addresses, step.B) || (c is not null && Misses(addresses, step.C)) || (schedule.Adds && Misses(addresses, step.AddTo!.Value))
+            || (step.Blocks is { } blocks && (Misses(addresses, blocks.A) || Misses(addresses, blocks.B))))
         {
             portable.Run(addresses, stream);
             return;
         }
 
+        Arguments arguments = Bind(addresses);
+        kernel.Launch(arguments, (processors, 1, 1), Threads, schedule.SharedBytes, stream);
+        sum?.Launch(Output(addresses), stream);
+    }
+
+    private static bool Misses(ReadOnlySpan<nint> addresses, Operand operand) => (addresses[operand.Slot] & (TensorMapSource.Alignment - 1)) != 0;
+
+    private static nint At(ReadOnlySpan<nint> addresses, Operand? operand) => operand is { } present ? addresses[present.Slot] : 0;
+
+    private Arguments Bind(ReadOnlySpan<nint> addresses)
+    {
         var arguments = new Arguments
         {
-            A = a.At(atA),
-            B = b.At(atB),
-            C = c is null ? default : c.At(atC),
-            Bias = step.Bias is { } bias ? addresses[bias.Slot] : 0,
-            Single = c is null ? atC : 0,
-            Alpha = (float)step.Alpha,
-            Accumulate = step.Accumulates ? 1 : 0,
+            A = a.At(addresses[step.A.Slot]),
+            B = b.At(addresses[step.B.Slot]),
+            C = c is null ? default : c.At(addresses[step.C.Slot]),
+            Add = addend is null ? default : addend.At(At(addresses, step.AddTo)),
+            Alpha = 1,
             M = (int)step.M,
             N = (int)step.N,
             K = (int)step.K,
+            PartLength = (int)schedule.PartLength,
+            Parts = schedule.Parts,
             TilesM = (int)WgmmaProductRules.TilesOf(step.M, WgmmaProductRules.TileM),
-            TilesN = (int)WgmmaProductRules.TilesOf(step.N, WgmmaProductRules.TileN),
+            TilesN = (int)WgmmaProductRules.TilesOf(step.N, schedule.TileN),
             Group = GroupedRows,
         };
-        kernel.Launch(arguments, (blocks, 1, 1), Threads, SharedBytes, stream);
+        if (step.Blocks is { } blocks)
+        {
+            arguments.BlockA = blockA!.At(addresses[blocks.A.Slot]);
+            arguments.BlockB = blockB!.At(addresses[blocks.B.Slot]);
+            arguments.BlockK = (int)blocks.K;
+            arguments.BlockColumns = (int)blocks.Columns;
+        }
+
+        if (sum is not null)
+        {
+            // Plain sums: everything else is split_sum's.
+            arguments.Single = addresses[Step.WorkspaceSlot];
+            return arguments;
+        }
+
+        arguments.Alpha = (float)step.Alpha;
+        arguments.Bias = At(addresses, step.Bias);
+        if (c is null)
+        {
+            arguments.Single = addresses[step.C.Slot];
+            arguments.AddSingle = At(addresses, step.AddTo);
+        }
+
+        return arguments;
     }
+
+    private ProductOutputArguments Output(ReadOnlySpan<nint> addresses) => new()
+    {
+        C = addresses[step.C.Slot],
+        Bias = At(addresses, step.Bias),
+        AddTo = At(addresses, step.AddTo),
+        Partial = addresses[Step.WorkspaceSlot],
+        M = step.M,
+        N = step.N,
+        Alpha = (float)step.Alpha,
+        Single = step.C.DType == DType.Float32 ? 1 : 0,
+        Parts = schedule.Parts,
+    };
 
     private static string Mark(Layout layout) => layout == Layout.Transposed ? "ᵀ" : "";
 
@@ -110,33 +179,44 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         ? new TensorMapSource(context, dtype, (length, depth, 0), (64, WgmmaProductRules.TileK, 0))
         : new TensorMapSource(context, dtype, (depth, length, 0), (WgmmaProductRules.TileK, tile, 0));
 
-    private static KernelRequest Request(DType dtype, Layout layoutA, Layout layoutB, DType output, bool bias)
+    private static KernelRequest Request(DType dtype, Layout layoutA, Layout layoutB, DType output, int tileN, bool adds, Layout? blocks)
     {
+        var schedule = new WgmmaProductSchedule(tileN, 1, 0, adds);
         ImmutableArray<string> options =
         [
             ProductConfig.Macro("DTYPE", (int)dtype),
             ProductConfig.Macro("TRANSPOSED_A", (int)layoutA),
             ProductConfig.Macro("TRANSPOSED_B", (int)layoutB),
             ProductConfig.Macro("OUTPUT", (int)output),
-            ProductConfig.Macro("BIAS", bias ? 1 : 0),
+            ProductConfig.Macro("ADD", adds ? 1 : 0),
+            ProductConfig.Macro("BLOCKS", blocks switch { null => 0, Layout.Normal => 1, _ => 2 }),
+            ProductConfig.Macro("TILE_N", tileN),
+            ProductConfig.Macro("STAGES", schedule.Stages),
         ];
         return new KernelRequest("gemm/wgmma_product.cu", "wgmma_product", options) { OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>() };
     }
 
     /// <summary>The layout of <c>tera::WgmmaProductArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential, Size = 448)]
+    [StructLayout(LayoutKind.Sequential, Size = 896)]
     internal struct Arguments
     {
         public TensorMap A;
         public TensorMap B;
         public TensorMap C;
+        public TensorMap Add;
+        public TensorMap BlockA;
+        public TensorMap BlockB;
         public nint Bias;
+        public nint AddSingle;
         public nint Single;
         public float Alpha;
-        public int Accumulate;
         public int M;
         public int N;
         public int K;
+        public int PartLength;
+        public int Parts;
+        public int BlockK;
+        public int BlockColumns;
         public int TilesM;
         public int TilesN;
         public int Group;

@@ -2,13 +2,13 @@ using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
 
-/// <summary>Which matrix products run on kernels/gemm/wgmma_product.cu, and its tile. Pure functions of the step and the device's figures.</summary>
+/// <summary>Which matrix products run on kernels/gemm/wgmma_product.cu, and why others do not. Pure functions of the step and the device's figures.</summary>
 internal static class WgmmaProductRules
 {
     /// <summary>Rows of a block's tile.</summary>
     public const int TileM = 128;
 
-    /// <summary>Columns of a block's tile.</summary>
+    /// <summary>Columns of a block's widest tile.</summary>
     public const int TileN = 256;
 
     /// <summary>Depth of a pipeline stage, and the elements of a swizzled row.</summary>
@@ -20,9 +20,9 @@ internal static class WgmmaProductRules
     /// <summary>The target that they are compiled for.</summary>
     public const string Target = "sm_90a";
 
-    // One tile a multiprocessor: a single wave takes the same time however few tiles it has, and with less than this share of the
-    // multiprocessors at work the portable engine's smaller tiles and split sums win (bench/NOTES.md).
-    private const double LeastShareOfProcessors = 0.24;
+    // One tile a multiprocessor: a single wave takes the same time however few tiles it has, and with fewer multiprocessors at work
+    // the portable engine's smaller tiles win (bench/NOTES.md).
+    private const int LeastItems = 32;
 
     // A row in memory is a multiple of 16 bytes.
     private const int RowElements = 8;
@@ -40,27 +40,28 @@ internal static class WgmmaProductRules
             return $"{step.A.DType.Label()} operands";
         }
 
-        if (step.Accumulates && step.C.DType != DType.Float32)
-        {
-            return $"adds to {step.C.DType.Label()}";
-        }
-
         long rowA = step.LayoutA == Layout.Transposed ? step.M : step.K, rowB = step.LayoutB == Layout.Transposed ? step.K : step.N;
         if (rowA % RowElements != 0 || rowB % RowElements != 0 || (step.C.DType != DType.Float32 && step.N % RowElements != 0))
         {
             return "rows that are no multiple of 16 bytes";
         }
 
-        if (step.K < TileK || Math.Max(step.M, Math.Max(step.N, step.K)) > int.MaxValue - TileN)
+        if (step.K == 0 || Math.Max(step.M, Math.Max(step.N, step.K)) > int.MaxValue - TileN)
         {
-            return "a depth below 64 or a length beyond 32 bits";
+            return "an empty sum or a length beyond 32 bits";
         }
 
-        return Tiles(step) < LeastShareOfProcessors * traits.Processors ? "too few tiles for the device" : null;
+        return step.Blocks is { } blocks && Rejection(step, blocks) is { } reason ? reason
+            : WgmmaProductSchedule.Choose(step).Items(step) < LeastItems ? "too few tiles for the device"
+            : null;
     }
 
-    /// <summary>Tiles of C.</summary>
-    public static long Tiles(MatrixProductStep step) => TilesOf(step.M, TileM) * TilesOf(step.N, TileN);
+    private static string? Rejection(MatrixProductStep step, BlockProduct blocks) =>
+        step.LayoutA == Layout.Transposed ? "a block product beside a transposed A"
+        : step.C.DType == DType.Float32 ? "a block product into float32"
+        : blocks.K == 0 || blocks.K % RowElements != 0 || (blocks.LayoutB == Layout.Normal && blocks.Columns % RowElements != 0) ? "a block product with rows that are no multiple of 16 bytes"
+        : WgmmaProductSchedule.Fits(step) ? null
+        : $"blocks of {blocks.Columns} columns, neither a multiple of 128 or 192 nor all {step.N}";
 
     /// <summary>⌈length / tile⌉.</summary>
     public static long TilesOf(long length, int tile) => (length + tile - 1) / tile;
