@@ -8,6 +8,9 @@ internal abstract unsafe class CpuStep(WorkerPool pool, string name) : CompiledS
     /// <inheritdoc/>
     public sealed override string Description { get; } = $"cpu {name} · {pool.ThreadCount} thread{(pool.ThreadCount == 1 ? "" : "s")}";
 
+    /// <summary>What it does.</summary>
+    internal string Name => name;
+
     /// <summary>Where it runs.</summary>
     protected WorkerPool Pool => pool;
 

@@ -12,14 +12,17 @@ internal readonly record struct VectorOperand(Operand Operand, long Length);
 /// <param name="Output">Π lengths elements, overwritten; the vectors' dtype.</param>
 internal sealed record OuterVectorsStep(ImmutableArray<VectorOperand> Vectors, Operand Output) : Step
 {
-    /// <summary>Π lengths.</summary>
+    /// <summary>Further products in the same launch. None reads what another one writes, and none has more itself; their labels are not shown.</summary>
+    public ImmutableArray<OuterVectorsStep> More { get; init; } = [];
+
+    /// <summary>Π lengths of this product.</summary>
     public long Length => Vectors.Aggregate(1L, (product, vector) => checked(product * vector.Length));
 
     /// <inheritdoc/>
-    public override double Operations => (double)Length * (Vectors.Length - 1);
+    public override double Operations => ((double)Length * (Vectors.Length - 1)) + More.Sum(step => step.Operations);
 
     /// <inheritdoc/>
-    public override double Bytes => (double)Length * Output.DType.Size();
+    public override double Bytes => ((double)Length * Output.DType.Size()) + More.Sum(step => step.Bytes);
 }
 
 /// <summary>
@@ -33,12 +36,15 @@ internal sealed record OuterVectorsStep(ImmutableArray<VectorOperand> Vectors, O
 internal sealed record VectorMarginalsStep(
     Operand Full, ImmutableArray<VectorOperand> Vectors, ImmutableArray<Operand> Gradients) : Step
 {
-    /// <summary>Π lengths.</summary>
+    /// <summary>The same for further products in the same launch. None reads what another one writes, and none has more itself; their labels are not shown.</summary>
+    public ImmutableArray<VectorMarginalsStep> More { get; init; } = [];
+
+    /// <summary>Π lengths of this product.</summary>
     public long Length => Vectors.Aggregate(1L, (product, vector) => checked(product * vector.Length));
 
     /// <inheritdoc/>
-    public override double Operations => (double)Length * Vectors.Length * (Vectors.Length + 1);
+    public override double Operations => ((double)Length * Vectors.Length * (Vectors.Length + 1)) + More.Sum(step => step.Operations);
 
     /// <inheritdoc/>
-    public override double Bytes => (double)Length * Vectors.Length * Full.DType.Size();
+    public override double Bytes => ((double)Length * Vectors.Length * Full.DType.Size()) + More.Sum(step => step.Bytes);
 }

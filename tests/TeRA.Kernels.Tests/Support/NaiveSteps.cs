@@ -22,7 +22,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             case CoreExpansionStep s: CoreExpansion(s); break;
             case CoreMarginalsStep s: CoreMarginals(s); break;
             case KroneckerMatrixStep s: memory.Write(s.Output, Array.ConvertAll(KroneckerMatrix(s.Modes, s.Factors), value => Of(s.Alpha) * value)); break;
-            case OuterVectorsStep s: memory.Write(s.Output, OuterProduct(s.Vectors, -1)); break;
+            case OuterVectorsStep s: OuterVectors(s); break;
             case VectorMarginalsStep s: VectorMarginals(s); break;
             case ConvertStep s: memory.Write(s.Output, Read(s.Input, s.Count)); break;
             case ScaledAddStep s: ScaledAdd(s); break;
@@ -251,6 +251,15 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         memory.Write(s.ColumnGradient, columnGradient);
     }
 
+    private void OuterVectors(OuterVectorsStep s)
+    {
+        memory.Write(s.Output, OuterProduct(s.Vectors, -1));
+        foreach (OuterVectorsStep more in s.More)
+        {
+            OuterVectors(more);
+        }
+    }
+
     private double[] OuterProduct(ImmutableArray<VectorOperand> vectors, int leftOut)
     {
         double[][] values = [.. vectors.Select(vector => Read(vector.Operand, vector.Length))];
@@ -292,6 +301,11 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             }
 
             memory.Write(s.Gradients[n], gradient);
+        }
+
+        foreach (VectorMarginalsStep more in s.More)
+        {
+            VectorMarginals(more);
         }
     }
 

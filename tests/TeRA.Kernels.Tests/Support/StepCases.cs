@@ -374,8 +374,24 @@ internal static class StepCases
                 yield return new StepCase($"outer vectors {name}", dtype, run => OuterVectors(run, dtype, lengths));
                 yield return new StepCase($"vector marginals {name} normal", dtype, run => VectorMarginals(run, dtype, lengths, integers: false));
                 yield return new StepCase($"vector marginals {name} integers with a zero", dtype, run => VectorMarginals(run, dtype, lengths, integers: true));
+                yield return new StepCase($"three outer vectors {name}", dtype, run => Together(lengths, each => OuterVectors(run, dtype, each)));
+                yield return new StepCase($"three vector marginals {name} normal", dtype, run => Together(lengths, each => VectorMarginals(run, dtype, each, integers: false)));
+                yield return new StepCase($"three vector marginals {name} integers", dtype, run => Together(lengths, each => VectorMarginals(run, dtype, each, integers: true)));
             }
         }
+    }
+
+    // Two more products of other sizes in the same step, the last one empty.
+    private static BoundStep Together(long[] lengths, Func<long[], BoundStep> bind)
+    {
+        BoundStep first = bind(lengths), second = bind([4, 2100]), third = bind([3, 0]);
+        Step together = first.Step switch
+        {
+            OuterVectorsStep step => step with { More = [(OuterVectorsStep)second.Step, (OuterVectorsStep)third.Step] },
+            VectorMarginalsStep step => step with { More = [(VectorMarginalsStep)second.Step, (VectorMarginalsStep)third.Step] },
+            _ => throw new InvalidOperationException($"{first.Step.GetType().Name} has no more products."),
+        };
+        return new BoundStep(together, [.. first.Outputs, .. second.Outputs, .. third.Outputs], first.Accuracy);
     }
 
     private static ImmutableArray<VectorOperand> VectorOperands(StepRunner run, DType dtype, long[] lengths, bool integers) =>
@@ -385,7 +401,11 @@ internal static class StepCases
     private static double[] Vector(long length, ulong seed, DType dtype, bool withZero, bool integers)
     {
         double[] values = integers ? SeededValues.NonZeroIntegers(length, seed, 2) : SeededValues.AwayFromZero(length, seed, dtype);
-        values[0] = withZero ? 0 : values[0];
+        if (withZero && length > 0)
+        {
+            values[0] = 0;
+        }
+
         return values;
     }
 

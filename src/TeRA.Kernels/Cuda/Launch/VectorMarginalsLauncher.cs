@@ -3,7 +3,10 @@ using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
 
-/// <summary>Runs <see cref="VectorMarginalsStep"/> by kernels/elementwise/vectors.cu: a warp for each entry, or a block where sums are long.</summary>
+/// <summary>
+/// Runs <see cref="VectorMarginalsStep"/> by kernels/elementwise/vectors.cu, all its products in one launch: a warp for each entry, or a block
+/// where sums are long.
+/// </summary>
 internal sealed class VectorMarginalsLauncher : CompiledStep
 {
     private const string File = "elementwise/vectors.cu";
@@ -13,20 +16,22 @@ internal sealed class VectorMarginalsLauncher : CompiledStep
     private static readonly KernelRequest Short = new(File, "vector_marginals_short", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
     private static readonly KernelRequest Long = new(File, "vector_marginals_long", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
 
-    private readonly VectorMarginalsStep step;
+    private readonly VectorMarginalsStep[] products;
     private readonly VectorsArguments prepared;
     private readonly CudaKernel kernel;
     private readonly uint blocks;
 
     /// <summary>Prepares the step.</summary>
+    /// <exception cref="NotSupportedException">More vectors or products than a launch takes.</exception>
     public VectorMarginalsLauncher(CudaDevice device, VectorMarginalsStep step)
     {
-        this.step = step;
-        prepared = VectorsArguments.Create(step.Vectors);
-        bool wide = prepared.Count > 0 && prepared.Count / step.Vectors.Min(vector => vector.Length) >= LongSum;
+        products = [step, .. step.More];
+        prepared = VectorsArguments.Create([.. products.Select(product => product.Vectors)]);
+        VectorMarginalsStep[] summed = [.. products.Where(product => product.Length > 0)];
+        bool wide = summed.Any(product => product.Length / product.Vectors.Min(vector => vector.Length) >= LongSum);
         kernel = device.Kernels.Load(wide ? Long : Short);
-        // Without terms every sum is zero, and nothing changes.
-        blocks = prepared.Count == 0 ? 0 : ElementGrid.Blocks(device, kernel, prepared.Outputs, wide ? 1 : WarpsPerBlock);
+        long outputs = summed.Select(product => product.Vectors.Sum(vector => vector.Length)).DefaultIfEmpty(0).Max();
+        blocks = ElementGrid.Blocks(device, kernel, outputs, wide ? 1 : WarpsPerBlock);
     }
 
     /// <summary>Both kernels.</summary>
@@ -36,19 +41,28 @@ internal sealed class VectorMarginalsLauncher : CompiledStep
     public override int Launches => blocks == 0 ? 0 : 1;
 
     /// <inheritdoc/>
-    public override string Description => $"{kernel.Name}({step.Vectors.Length} vectors, {blocks} blocks)";
+    public override string Description => $"{kernel.Name}({string.Join(" and ", products.Select(product => product.Vectors.Length))} vectors, {blocks}×{products.Length} blocks)";
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        VectorsArguments arguments = prepared;
-        arguments.Bind(step.Vectors, addresses);
-        arguments.Full = addresses[step.Full.Slot];
-        for (int i = 0; i < step.Gradients.Length; i++)
+        if (blocks == 0)
         {
-            arguments.Entries[i].Gradient = addresses[step.Gradients[i].Slot];
+            return;
         }
 
-        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, 0, stream);
+        VectorsArguments arguments = prepared;
+        for (int i = 0; i < products.Length; i++)
+        {
+            arguments.Bind(i, products[i].Vectors, addresses);
+            arguments.Products[i].Full = addresses[products[i].Full.Slot];
+            int first = (int)arguments.Products[i].First;
+            for (int n = 0; n < products[i].Gradients.Length; n++)
+            {
+                arguments.Entries[first + n].Gradient = addresses[products[i].Gradients[n].Slot];
+            }
+        }
+
+        kernel.Launch(arguments, (blocks, (uint)products.Length, 1), ElementGrid.Threads, 0, stream);
     }
 }

@@ -1,0 +1,19 @@
+namespace TeRA.Kernels.Cpu.Steps;
+
+/// <summary>Steps one after the other: what other devices do in one launch.</summary>
+/// <param name="pool">Where they run.</param>
+/// <param name="steps">At least one; all of them like the first.</param>
+internal sealed unsafe class CpuSequence(WorkerPool pool, CpuStep[] steps) : CpuStep(pool, $"{steps.Length} × {steps[0].Name}")
+{
+    /// <inheritdoc/>
+    protected override void Execute(ReadOnlySpan<nint> addresses)
+    {
+        foreach (CpuStep step in steps)
+        {
+            step.Run(addresses, default);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override void RunItem(int phase, long item, byte* scratch) => throw new InvalidOperationException("The steps hand out their own items.");
+}
