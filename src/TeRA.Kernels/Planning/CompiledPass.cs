@@ -32,10 +32,14 @@ internal sealed class CompiledPass
         steps = [.. pass.Steps.Select(device.Compile)];
         scratchBytes = ScratchLayout.Align(pass.ScratchBytes);
         WorkspaceBytes = steps.Select(step => step.WorkspaceBytes).DefaultIfEmpty(0).Max();
+        ReservedBytes = scratchBytes + WorkspaceBytes;
     }
 
     /// <summary>Largest workspace of a step; it lies behind the scratch.</summary>
     public long WorkspaceBytes { get; }
+
+    /// <summary>Scratch that a run reserves. Both passes of a program reserve what the larger one needs: growing between them would leave the smaller block behind.</summary>
+    public long ReservedBytes { get; set; }
 
     /// <summary>Kernels launched.</summary>
     public int Launches => steps.Sum(step => step.Launches);
@@ -49,7 +53,7 @@ internal sealed class CompiledPass
         Span<nint> addresses = stackalloc nint[buffers.Length];
         lock (arena)
         {
-            arena.Reserve(scratchBytes + WorkspaceBytes);
+            arena.Reserve(ReservedBytes);
             for (int slot = 0; slot < addresses.Length; slot++)
             {
                 addresses[slot] = AddressOf(buffers[slot], layer, call, arena.Address);

@@ -17,6 +17,7 @@ internal sealed class LayerProgram
             BackwardKernels = Backward.Kernels,
             WorkspaceBytes = Math.Max(Forward.WorkspaceBytes, Backward.WorkspaceBytes),
         };
+        Forward.ReservedBytes = Backward.ReservedBytes = Plan.ScratchBytes;
     }
 
     /// <summary>The plan, with what the device made of it.</summary>
