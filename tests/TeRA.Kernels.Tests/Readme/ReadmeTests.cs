@@ -1,5 +1,5 @@
-using System.Runtime.CompilerServices;
 using NUnit.Framework;
+using TeRA.Kernels.Tests.Support;
 
 namespace TeRA.Kernels.Tests.Readme;
 
@@ -11,8 +11,8 @@ public class ReadmeTests
     [Test]
     public void The_example_is_the_one_that_is_compiled_here()
     {
-        string[] readme = Block(File.ReadAllLines(Path.Combine(Root(), "README.md")), "```csharp", "```");
-        string[] compiled = Block(File.ReadAllLines(Path.Combine(Root(), "tests/TeRA.Kernels.Tests/Readme/ReadmeExample.cs")), "// <example>", "// </example>");
+        string[] readme = Block(File.ReadAllLines(Path.Combine(Repository.Root(), "README.md")), "```csharp", "```");
+        string[] compiled = Block(File.ReadAllLines(Path.Combine(Repository.Root(), "tests/TeRA.Kernels.Tests/Readme/ReadmeExample.cs")), "// <example>", "// </example>");
         string[] body = [.. readme.Where(line => line.Length > 0 && !line.StartsWith("using TeRA.Kernels;", StringComparison.Ordinal))];
         Assert.That(compiled.Where(line => line.Trim().Length > 0).Select(line => line.Trim()), Is.EqualTo(body.Select(line => line.Trim())));
         Assert.That(readme, Has.Length.LessThan(40), "one screen");
@@ -41,17 +41,17 @@ public class ReadmeTests
     {
         foreach (string room in Rooms)
         {
-            Assert.That(Path.Exists(Path.Combine(Root(), room)), room);
+            Assert.That(Path.Exists(Path.Combine(Repository.Root(), room)), room);
         }
     }
 
     [Test]
     public void Every_link_leads_somewhere()
     {
-        string text = File.ReadAllText(Path.Combine(Root(), "README.md"));
+        string text = File.ReadAllText(Path.Combine(Repository.Root(), "README.md"));
         foreach (string target in text.Split("](").Skip(1).Select(rest => rest.Split(')')[0]).Where(target => !target.Contains("://", StringComparison.Ordinal)))
         {
-            Assert.That(Path.Exists(Path.Combine(Root(), target)), target);
+            Assert.That(Path.Exists(Path.Combine(Repository.Root(), target)), target);
         }
     }
 
@@ -59,16 +59,5 @@ public class ReadmeTests
     {
         int first = Array.FindIndex(lines, line => line.Trim() == begin) + 1;
         return lines[first..Array.FindIndex(lines, first, line => line.Trim() == end)];
-    }
-
-    private static string Root([CallerFilePath] string path = "")
-    {
-        string root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../.."));
-        if (!File.Exists(Path.Combine(root, "README.md")))
-        {
-            Assert.Ignore("the sources are not on this machine");
-        }
-
-        return root;
     }
 }
