@@ -1,31 +1,26 @@
-using BenchmarkDotNet.Configs;
-using BenchmarkDotNet.Jobs;
-using BenchmarkDotNet.Running;
-using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using System.CommandLine;
 using TeRA.Kernels;
-using TeRA.Kernels.Benchmarks;
 using TeRA.Kernels.Benchmarks.Commands;
-using TeRA.Kernels.Benchmarks.Measuring;
 
-// products | layers | steps: timed on the device, with --json FILE; host: nanoseconds and bytes of a call, by BenchmarkDotNet.
-const string usage = "usage: products | layers | steps [--json FILE] | host";
-switch (args.FirstOrDefault())
+var root = new RootCommand("Measures TeRA.Kernels: on the device by CUDA events, on the host by BenchmarkDotNet; and makes tables and plots of the results.")
 {
-    case "products" or "layers" or "steps":
-        using (CudaDevice device = CudaDevice.Open())
-        {
-            Report report = args[0] == "products" ? ProductsCommand.Run(device) : args[0] == "layers" ? LayersCommand.Run(device) : StepsCommand.Run(device);
-            if (args.Length == 3 && args[1] == "--json")
-            {
-                report.WriteJson(args[2]);
-            }
-        }
-
-        return 0;
-    case "host":
-        BenchmarkRunner.Run<HostBenchmarks>(DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance)));
-        return 0;
-    default:
-        Console.Error.WriteLine(usage);
-        return 2;
+    LayersCommand.Create(),
+    ProductsCommand.Create(),
+    StepsCommand.Create(),
+    RegretCommand.Create(),
+    HostCommand.Create(),
+    ReportCommands.CreateCompare(),
+    ReportCommands.CreatePlot(),
+    ReportCommands.CreateReadme(),
+};
+ParseResult line = root.Parse(args);
+try
+{
+    int code = line.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return line.Errors.Count > 0 ? 2 : code;
+}
+catch (Exception error) when (error is ArgumentException or IOException or InvalidDataException or DeviceUnavailableException or DllNotFoundException)
+{
+    Console.Error.WriteLine(error.Message);
+    return error switch { ArgumentException => 2, DeviceUnavailableException => 4, DllNotFoundException => 1, _ => 3 };
 }

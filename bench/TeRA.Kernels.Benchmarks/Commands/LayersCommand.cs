@@ -1,105 +1,88 @@
-using System.Collections.Immutable;
+using System.CommandLine;
 using TeRA.Kernels.Benchmarks.Measuring;
-using TeRA.Kernels.Steps;
+using TeRA.Kernels.Benchmarks.Reporting;
 
 namespace TeRA.Kernels.Benchmarks.Commands;
 
-/// <summary><c>layers</c>: forward and a whole step of an adapted layer as ratios to the frozen layer made of two cuBLASLt products.</summary>
+/// <summary><c>layers</c>: forward and a whole step of adapted layers as ratios to the frozen layer made of two cuBLASLt products.</summary>
 internal static class LayersCommand
 {
-    private const DType Type = DType.BFloat16;
+    private const double CliffAllowance = 1.15;
+    private const long DriverBlock = 2 << 20;
 
-    private static readonly ImmutableArray<long> Modes4096 = [16, 16, 16], Modes14336 = [28, 32, 16], Rank512 = [8, 8, 8];
-
-    private static readonly (string Name, long Tokens, int Layers, TeraUpdate Update)[] Problems =
+    private static readonly (string Name, AdaptedLinearOptions Options)[] Policies =
     [
-        ("full rank 4096×4096, B=8192", 8192, 1, new TeraUpdate(Modes4096, Modes4096, Modes4096, Modes4096)),
-        ("rank 512 4096×4096, B=8192", 8192, 1, new TeraUpdate(Modes4096, Rank512, Modes4096, Rank512)),
-        ("rank 512 4096×4096, B=2048, 8 layers", 2048, 8, new TeraUpdate(Modes4096, Rank512, Modes4096, Rank512)),
-        ("rank 512 N=14336 K=4096, B=8192", 8192, 1, new TeraUpdate(Modes14336, Rank512, Modes4096, Rank512)),
-        ("rank 512 N=4096 K=14336, B=8192", 8192, 1, new TeraUpdate(Modes4096, Rank512, Modes14336, Rank512)),
+        ("rebuild", new AdaptedLinearOptions()),
+        ("keep", new AdaptedLinearOptions { WeightPolicy = WeightPolicy.Keep, KeepContractions = true }),
     ];
 
-    /// <summary>Runs it.</summary>
-    public static Report Run(CudaDevice device)
+    /// <summary>The command.</summary>
+    public static Command Create() => DeviceOptions.Command(
+        "layers", "Adapted layers against the frozen layer made of two cuBLASLt products: methods, shapes, policies, device memory.", LayerCase.All.Select(item => item.Name), Run);
+
+    private static void Run(DeviceBench bench, string? json)
     {
-        var report = new Report(device, "frozen_us", "frozen_step", "forward_us", "step_us", "forward", "step");
-        using var cublas = new CublasLt(device);
-        foreach ((string name, long tokens, int layers, TeraUpdate update) in Problems)
+        var table = new TextTable(Console.Out, 44, "policy", "path", "frozen_us", "frozen_step", "forward_us", "step_us", "forward", "target", "step", "target", "stated_MiB", "measured");
+        RowRecorder<LayerRow> rows = bench.Record<LayerRow>("layers", json);
+        foreach (LayerCase item in LayerCase.All.Where(item => bench.Wants(item.Name)))
         {
-            foreach (WeightPolicy policy in new[] { WeightPolicy.Rebuild, WeightPolicy.Keep })
+            LayerRow[] found = Measure(bench, item, rows.Rows);
+            foreach (LayerRow row in found)
             {
-                Measure(device, cublas, report, $"{name}, {policy}", tokens, layers, update, policy);
+                table.Add(
+                    item.Name, row.Policy, row.Path, row.FrozenForwardUs, row.FrozenStepUs, row.ForwardUs, row.StepUs, row.Forward, row.ForwardTarget, row.Step, row.StepTarget,
+                    row.StatedBytes / (double)(1 << 20), $"{row.MeasuredBytes / (double)(1 << 20):F1}{(row.BytesAgree ? "" : " !")}");
+                rows.Add(row);
             }
         }
 
-        return report;
+        rows.Finish();
     }
 
-    private static void Measure(CudaDevice device, CublasLt cublas, Report report, string name, long tokens, int layers, TeraUpdate update, WeightPolicy policy)
+    // All policies and the frozen layer run by turns, so that a warm card is warm for all.
+    private static LayerRow[] Measure(DeviceBench bench, LayerCase item, IReadOnlyList<LayerRow> before)
     {
-        long n = update.OutFeatures, k = update.InFeatures;
-        var options = new AdaptedLinearOptions { WeightPolicy = policy };
-        int sets = layers > 1 ? 1 : DeviceData.Sets(2 * ((tokens * (n + k)) + (n * k)));
-        // One set holds X, dY and W0; a chain of layers passes its activations on, and is longer than the cache by itself.
-        Tensor[] weights = [.. Enumerable.Range(0, sets * layers).Select(_ => DeviceData.Normal(device, Type, 1 / Math.Sqrt(k), n, k))];
-        Tensor[] x = Tensors(layers > 1 ? layers + 1 : sets, k), dy = Tensors(layers > 1 ? layers + 1 : sets, n);
-        using Tensor y = device.Allocate(Type, tokens, n), dx = device.Allocate(Type, tokens, k);
-        AdaptedLinear[] adapted = [.. weights.Select(weight => new AdaptedLinear(device, weight, null, update, options))];
-        foreach (Parameter parameter in adapted.SelectMany(layer => layer.Parameters))
+        using var inputs = new LayerInputs(bench.Device, item.Shape);
+        var frozen = new FrozenLayers(bench.Cublas, inputs, item.Shape);
+        AdaptedLayers[] adapted = [.. Policies.Select(policy => new AdaptedLayers(bench.Device, inputs, item.Update, policy.Options))];
+        double[] seconds = bench.Timer.Medians(inputs.Sets, [frozen.Forward, frozen.Step, .. adapted.SelectMany(layers => new Action<StreamHandle, int>[] { layers.Forward, layers.Step })]);
+        LayerRow[] rows = [.. adapted.Select((layers, i) => Row(item, Policies[i], layers, (seconds[0], seconds[1]), (seconds[2 + (2 * i)], seconds[3 + (2 * i)]), before))];
+        Array.ForEach(adapted, layers => layers.Dispose());
+        return rows;
+    }
+
+    private static LayerRow Row(
+        LayerCase item, (string Name, AdaptedLinearOptions Options) policy, AdaptedLayers layers, (double Forward, double Step) frozen, (double Forward, double Step) ours, IReadOnlyList<LayerRow> before)
+    {
+        LayerPlan plan = layers.Plan(item.Shape.Tokens);
+        LayerRow? like = item.Like is null ? null : before.FirstOrDefault(row => $"{row.Title}, {row.Shape}" == item.Like && row.Policy == policy.Name);
+        long stated = plan.ScratchBytes + (item.Shape.Layers * plan.KeptBytes);
+        long measured = AdaptedLayers.MeasureBytes(item.Shape, item.Update, policy.Options);
+        int blocks = (plan.ScratchBytes > 0 ? 1 : 0) + (plan.KeptBytes > 0 ? item.Shape.Layers : 0);
+        return new LayerRow
         {
-            DeviceData.FillNormal(device, parameter.Value, 1);
-        }
-
-        LayerContext[] contexts = [.. adapted.Select(_ => new LayerContext())];
-        (Action<StreamHandle> Forward, Action<StreamHandle> Backward)[] frozen =
-        [
-            .. weights.Select((weight, i) => (
-                cublas.Product(x[i], Layout.Normal, weight, Layout.Transposed, Output(i), tokens, n, k),
-                cublas.Product(OutputGradient(i), Layout.Normal, weight, Layout.Normal, InputGradient(i), tokens, k, n))),
-        ];
-        double[] seconds = new DeviceTimer(device).Medians(
-            sets,
-            (stream, set) => All(set, i => frozen[i].Forward(stream)),
-            (stream, set) =>
-            {
-                All(set, i => frozen[i].Forward(stream));
-                Back(set, i => frozen[i].Backward(stream));
-            },
-            (stream, set) => All(set, i => adapted[i].Forward(x[i], Output(i), contexts[i], stream)),
-            (stream, set) =>
-            {
-                All(set, i => adapted[i].Forward(x[i], Output(i), contexts[i], stream));
-                Back(set, i => adapted[i].Backward(contexts[i], x[i], OutputGradient(i), InputGradient(i), stream));
-            });
-        report.Add(name, seconds[0] * 1e6, seconds[1] * 1e6, seconds[2] * 1e6, seconds[3] * 1e6, seconds[2] / seconds[0], seconds[3] / seconds[1]);
-        IDisposable[] owned = [.. contexts, .. adapted, .. weights, .. x, .. dy];
-        Array.ForEach(owned, item => item.Dispose());
-
-        Tensor[] Tensors(int count, long width) => [.. Enumerable.Range(0, count).Select(_ => DeviceData.Normal(device, Type, 1, tokens, width))];
-
-        // In a chain, layer i goes from activation i to i + 1, and back; alone, set i has its own input and all share one output.
-        // In a chain, layer i goes from activation i to i + 1, and back; alone, set i has its own input and all share one output.
-        Tensor Output(int i) => layers > 1 ? x[i + 1] : y;
-
-        Tensor OutputGradient(int i) => layers > 1 ? dy[i + 1] : dy[i];
-
-        Tensor InputGradient(int i) => layers > 1 ? dy[i] : dx;
-
-        void All(int set, Action<int> run)
-        {
-            for (int i = 0; i < layers; i++)
-            {
-                run((set * layers) + i);
-            }
-        }
-
-        void Back(int set, Action<int> run)
-        {
-            for (int i = layers - 1; i >= 0; i--)
-            {
-                run((set * layers) + i);
-            }
-        }
+            Method = item.Method,
+            Title = item.Title,
+            Tokens = item.Shape.Tokens,
+            OutFeatures = item.Shape.OutFeatures,
+            InFeatures = item.Shape.InFeatures,
+            Layers = item.Shape.Layers,
+            Policy = policy.Name,
+            Path = plan.Path.ToString().ToLowerInvariant(),
+            FrozenForwardUs = frozen.Forward * 1e6,
+            FrozenStepUs = frozen.Step * 1e6,
+            ForwardUs = ours.Forward * 1e6,
+            StepUs = ours.Step * 1e6,
+            Forward = ours.Forward / frozen.Forward,
+            Step = ours.Step / frozen.Step,
+            ForwardTarget = item.ForwardTarget ?? (CliffAllowance * like?.Forward),
+            StepTarget = item.StepTarget ?? (CliffAllowance * like?.Step),
+            StepTflops = item.Shape.Layers * plan.Operations / ours.Step / 1e12,
+            StatedBytes = stated,
+            MeasuredBytes = measured,
+            BytesAgree = Math.Abs(measured - stated) <= DriverBlock * blocks,
+            SharedBytes = layers.SharedBytes,
+            Trained = item.Update.TrainedCount,
+        };
     }
 }

@@ -1,4 +1,6 @@
+using System.CommandLine;
 using TeRA.Kernels.Benchmarks.Measuring;
+using TeRA.Kernels.Benchmarks.Reporting;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Benchmarks.Commands;
@@ -6,47 +8,72 @@ namespace TeRA.Kernels.Benchmarks.Commands;
 /// <summary><c>products</c>: the three products of a linear layer against cuBLASLt.</summary>
 internal static class ProductsCommand
 {
+    private const DType Type = DType.BFloat16;
+    private const double Target = 0.97;
+
     private static readonly (long Tokens, long N, long K)[] Shapes =
         [(8192, 4096, 4096), (8192, 14336, 4096), (8192, 4096, 14336), (2048, 4096, 4096), (512, 4096, 4096), (256, 4096, 4096), (8192, 5120, 5120), (8192, 3072, 3072), (8192, 11008, 4096), (8191, 4096, 4096)];
 
-    /// <summary>Runs it.</summary>
-    public static Report Run(CudaDevice device)
-    {
-        var report = new Report(device, "us", "cublaslt_us", "tflops", "speed_ratio");
-        using var cublas = new CublasLt(device);
-        foreach ((long tokens, long n, long k) in Shapes)
-        {
-            Measure(device, cublas, report, $"Y  = X·Wᵀ  {tokens}×{n}×{k}", (tokens, n, k), Layout.Normal, Layout.Transposed);
-            Measure(device, cublas, report, $"dX = dY·W  {tokens}×{k}×{n}", (tokens, k, n), Layout.Normal, Layout.Normal);
-            if (tokens % 8 == 0)
-            {
-                Measure(device, cublas, report, $"dW = dYᵀ·X {n}×{k}×{tokens}", (n, k, tokens), Layout.Transposed, Layout.Normal);
-            }
-        }
+    private static readonly Problem[] Problems = [.. Shapes.SelectMany(Create)];
 
-        return report;
+    /// <summary>The command.</summary>
+    public static Command Create() => DeviceOptions.Command(
+        "products", "Our products against the fastest algorithm that cuBLASLt's heuristic names: Y = X·Wᵀ, dX = dY·W and dW = dYᵀ·X.", Problems.Select(problem => problem.Name), Run);
+
+    private static IEnumerable<Problem> Create((long Tokens, long N, long K) shape)
+    {
+        (long tokens, long n, long k) = shape;
+        double? target = tokens == 8192 && k == 4096 && n is 4096 or 14336 ? Target : null;
+        yield return new Problem("Y  = X·Wᵀ ", tokens, n, k, Layout.Normal, Layout.Transposed, target);
+        yield return new Problem("dX = dY·W ", tokens, k, n, Layout.Normal, Layout.Normal, target);
+        if (tokens % 8 == 0)
+        {
+            yield return new Problem("dW = dYᵀ·X", n, k, tokens, Layout.Transposed, Layout.Normal, target);
+        }
     }
 
-    private static void Measure(CudaDevice device, CublasLt cublas, Report report, string name, (long M, long N, long K) size, Layout layoutA, Layout layoutB)
+    private static void Run(DeviceBench bench, string? json)
     {
-        (long m, long n, long k) = size;
-        const DType dtype = DType.BFloat16;
-        int sets = DeviceData.Sets(2 * ((m * k) + (k * n)));
-        Tensor[] a = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, dtype, 1, m * k))];
-        Tensor[] b = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, dtype, 1, k * n))];
-        using Tensor c = device.Allocate(dtype, m * n), expected = device.Allocate(dtype, m * n);
-        var step = new MatrixProductStep(new Operand(1, dtype), new Operand(2, dtype), new Operand(3, dtype), m, n, k)
+        var table = new TextTable(Console.Out, 44, "us", "cublaslt_us", "floor_us", "tflops", "gbytes_s", "speed", "target", "to_floor");
+        RowRecorder<ProductRow> rows = bench.Record<ProductRow>("products", json);
+        foreach (Problem problem in Problems.Where(problem => bench.Wants(problem.Name)))
         {
-            Label = name, LayoutA = layoutA, LayoutB = layoutB,
+            ProductRow row = Measure(bench, problem);
+            table.Add($"{row.Name} {row.Kernel}", row.Us, row.CublasltUs, row.FloorUs, row.Tflops, row.GbytesPerSecond, row.SpeedRatio, row.SpeedTarget, row.FloorRatio);
+            rows.Add(row);
+        }
+
+        rows.Finish();
+    }
+
+    private static ProductRow Measure(DeviceBench bench, Problem problem)
+    {
+        (long m, long n, long k) = (problem.M, problem.N, problem.K);
+        CudaDevice device = bench.Device;
+        int sets = DeviceData.Sets(Type.Size() * ((m * k) + (k * n)));
+        Tensor[] a = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, Type, 1, m * k))];
+        Tensor[] b = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, Type, 1, k * n))];
+        using Tensor c = device.Allocate(Type, m * n), expected = device.Allocate(Type, m * n);
+        var step = new MatrixProductStep(new Operand(1, Type), new Operand(2, Type), new Operand(3, Type), m, n, k)
+        {
+            Label = problem.Name, LayoutA = problem.LayoutA, LayoutB = problem.LayoutB,
         };
         CompiledStep ours = device.Compile(step);
-        using Tensor workspace = device.Allocate(dtype, (ours.WorkspaceBytes / 2) + 1);
-        Action<StreamHandle>[] theirs = [.. Enumerable.Range(0, sets).Select(i => cublas.Product(a[i], layoutA, b[i], layoutB, expected, m, n, k))];
-        double[] seconds = new DeviceTimer(device).Medians(
+        using Tensor workspace = device.Allocate(Type, (ours.WorkspaceBytes / Type.Size()) + 1);
+        Action<StreamHandle>[] theirs = [.. Enumerable.Range(0, sets).Select(i => bench.Cublas.Product(a[i], problem.LayoutA, b[i], problem.LayoutB, expected, m, n, k))];
+        double[] seconds = bench.Timer.Medians(
             sets,
             (stream, set) => ours.Run([workspace.Address, a[set].Address, b[set].Address, c.Address], stream),
             (stream, set) => theirs[set](stream));
-        report.Add($"{name} {ours.Description.Split(' ')[0]}", seconds[0] * 1e6, seconds[1] * 1e6, step.Operations / seconds[0] / 1e12, seconds[1] / seconds[0]);
         Array.ForEach([.. a, .. b], tensor => tensor.Dispose());
+        double floor = StepFloor.Seconds(step, device.Traits);
+        return new ProductRow(
+            problem.Name, ours.Description.Split(' ')[0], seconds[0] * 1e6, seconds[1] * 1e6, floor * 1e6, step.Operations / seconds[0] / 1e12, step.Bytes / seconds[0] / 1e9,
+            seconds[1] / seconds[0], seconds[0] / floor, problem.Target);
+    }
+
+    private sealed record Problem(string Formula, long M, long N, long K, Layout LayoutA, Layout LayoutB, double? Target)
+    {
+        public string Name => $"{Formula} {M}×{N}×{K}";
     }
 }

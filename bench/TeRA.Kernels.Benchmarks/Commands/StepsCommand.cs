@@ -1,4 +1,6 @@
+using System.CommandLine;
 using TeRA.Kernels.Benchmarks.Measuring;
+using TeRA.Kernels.Benchmarks.Reporting;
 using TeRA.Kernels.Planning;
 using TeRA.Kernels.Steps;
 
@@ -9,49 +11,54 @@ internal static class StepsCommand
 {
     // Few enough for a graph, and with buffers of their own past the L2 cache in sum.
     private const int Sets = 3;
+    private const int Rounds = 4;
 
-    /// <summary>Runs it.</summary>
-    public static Report Run(CudaDevice device)
+    /// <summary>The command.</summary>
+    public static Command Create() => DeviceOptions.Command(
+        "steps", "Each step of a layer's plan alone, beside its floor from memory and arithmetic.", LayerCase.All.Select(item => item.Name), Run, repeats: 11);
+
+    private static void Run(DeviceBench bench, string? json)
     {
-        var report = new Report(device, "us", "floor_us", "gbytes_s", "tflops");
-        foreach ((string name, LayerProblem problem) in Problems())
+        var table = new TextTable(Console.Out, 52, "us", "floor_us", "to_floor", "gbytes_s", "tflops");
+        RowRecorder<StepRow> rows = bench.Record<StepRow>("steps", json);
+        foreach (LayerCase item in LayerCase.All.Where(item => bench.Wants(item.Name)))
         {
-            LayerPlan plan = LayerPlanner.Plan(problem, device.Traits);
-            Console.WriteLine(name);
-            Measure(device, report, "forward", plan.Forward);
-            Measure(device, report, "backward", plan.Backward);
+            LayerShape shape = item.Shape;
+            var problem = new LayerProblem(shape.Tokens, shape.OutFeatures, shape.InFeatures, DType.BFloat16) { Update = item.Update };
+            LayerPlan plan = LayerPlanner.Plan(problem, bench.Device.Traits);
+            Console.WriteLine($"{item.Name}, {plan.Path.ToString().ToLowerInvariant()}");
+            foreach ((string pass, LayerPass steps) in new[] { ("forward", plan.Forward), ("backward", plan.Backward) })
+            {
+                foreach (StepRow row in Measure(bench, item.Name, pass, steps))
+                {
+                    table.Add($"  {pass}: {row.Step}", row.Us, row.FloorUs, row.FloorRatio, row.GbytesPerSecond, row.Tflops);
+                    Console.WriteLine($"      {row.Kernel}");
+                    rows.Add(row);
+                }
+            }
         }
 
-        return report;
+        rows.Finish();
     }
 
-    private static IEnumerable<(string Name, LayerProblem Problem)> Problems()
+    private static IEnumerable<StepRow> Measure(DeviceBench bench, string problem, string pass, LayerPass steps)
     {
-        foreach (long rank in new long[] { 16, 8 })
-        {
-            var update = new TeraUpdate([16, 16, 16], [rank, rank, rank], [16, 16, 16], [rank, rank, rank]);
-            yield return ($"4096×4096, ranks {rank}³, B=8192", new LayerProblem(8192, 4096, 4096, DType.BFloat16) { Update = update });
-        }
-    }
-
-    private static void Measure(CudaDevice device, Report report, string pass, LayerPass steps)
-    {
-        Tensor[][] buffers = [.. Enumerable.Range(0, Sets).Select(_ => steps.Buffers.Select(buffer => Allocate(device, buffer)).ToArray())];
+        Tensor[][] buffers = [.. Enumerable.Range(0, Sets).Select(_ => steps.Buffers.Select(buffer => Allocate(bench.Device, buffer)).ToArray())];
         foreach (Step step in steps.Steps)
         {
-            CompiledStep compiled = device.Compile(step);
-            using Tensor workspace = device.Allocate(DType.BFloat16, (compiled.WorkspaceBytes / 2) + 1);
+            CompiledStep compiled = bench.Device.Compile(step);
+            using Tensor workspace = bench.Device.Allocate(DType.BFloat16, (compiled.WorkspaceBytes / 2) + 1);
             nint[][] addresses = [.. buffers.Select(set => set.Select((tensor, slot) => slot == Step.WorkspaceSlot ? workspace.Address : tensor.Address).ToArray())];
-            double seconds = new DeviceTimer(device).Medians(1, (stream, _) =>
+            double seconds = bench.Timer.Medians(1, (stream, _) =>
             {
-                for (int i = 0; i < 4 * Sets; i++)
+                for (int i = 0; i < Rounds * Sets; i++)
                 {
                     compiled.Run(addresses[i % Sets], stream);
                 }
-            })[0] / (4 * Sets);
-            double floor = Math.Max(step.Bytes / device.Traits.BytesPerSecond, step is MatrixProductStep or CoreProjectionStep ? step.Operations / device.Traits.HalfOperationsPerSecond : 0);
-            report.Add($"  {pass}: {step.Label}"[..Math.Min(50, pass.Length + step.Label.Length + 4)], seconds * 1e6, floor * 1e6, step.Bytes / seconds / 1e9, step.Operations / seconds / 1e12);
-            Console.WriteLine($"      {compiled.Description}");
+            })[0] / (Rounds * Sets);
+            double floor = StepFloor.Seconds(step, bench.Device.Traits);
+            yield return new StepRow(
+                problem, pass, step.Label, compiled.Description, seconds * 1e6, floor * 1e6, seconds / floor, step.Bytes / seconds / 1e9, step.Operations / seconds / 1e12);
         }
 
         Array.ForEach([.. buffers.SelectMany(set => set)], tensor => tensor.Dispose());

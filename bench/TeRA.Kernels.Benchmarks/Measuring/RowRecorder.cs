@@ -1,0 +1,27 @@
+using TeRA.Kernels.Benchmarks.Reporting;
+
+namespace TeRA.Kernels.Benchmarks.Measuring;
+
+/// <summary>Collects rows, and writes all of them after each, so that a run that is cut short leaves what it has.</summary>
+/// <param name="empty">The result without rows.</param>
+/// <param name="json">A file; null for none.</param>
+internal sealed class RowRecorder<TRow>(ResultFile<TRow> empty, string? json)
+{
+    private readonly List<TRow> rows = [];
+
+    /// <summary>What was measured so far.</summary>
+    public IReadOnlyList<TRow> Rows => rows;
+
+    /// <summary>Adds a row.</summary>
+    public void Add(TRow row)
+    {
+        rows.Add(row);
+        if (json is not null)
+        {
+            ResultFile.Write(json, empty with { Rows = rows });
+        }
+    }
+
+    /// <summary>Prints under what the rows were measured.</summary>
+    public void Finish() => Console.WriteLine(empty.Circumstances);
+}
