@@ -1,5 +1,6 @@
 // The Hopper kernels themselves, compiled for the host over the emulation of their instructions (emulated/): copy engine, barriers, swizzled
-// operands of wgmma, fragments, epilogues, against plain loops on integers. TERA_KERNEL: 0 wgmma_product, 1 wgmma_projection, 2 wgmma_modes.
+// operands of wgmma, fragments, epilogues, against plain loops on integers. TERA_KERNEL: 0 wgmma_product, 1 wgmma_projection, 2 wgmma_modes,
+// 3 wgmma_thin_product.
 #include "check.h"
 #include "emulated/cuda.h"
 
@@ -10,6 +11,8 @@
 #elif TERA_KERNEL == 1
 #include "gemm/wgmma_projection.cu"
 #include "gemm/core_projection_sum.cu"
+#elif TERA_KERNEL == 3
+#include "gemm/wgmma_thin_product.cu"
 #else
 #include "kronecker/wgmma_modes.cu"
 #endif
@@ -170,6 +173,57 @@ void run()
     projection(64, 128, 256, 64, 1);
     projection(200, 136, 264, 128, 2);
     projection(130, 72, 520, 64, 3);
+}
+#elif TERA_KERNEL == 3
+/// D = long·thin, its sums in TERA_PARTS parts; C is D or its transpose.
+void thin_product(int length, int width, int k, bool transposed, bool single, bool add)
+{
+    Matrix a = random_matrix(length * k), b = random_matrix(k * width), bias = random_matrix(transposed ? length : width), added = random_matrix(length * width);
+    Matrix c(length * width + 1, 0xFFFF);
+    std::vector<float> c_single(length * width + 1, 3.0f);
+    const int boxes = tiles(width, 64);
+    WgmmaThinProductArguments p{};
+    p.long_operand = TERA_LONG_CONTIGUOUS ? map_of(a, length, k, 64, 64) : map_of(a, k, length, 64, kRows);
+    p.thin_operand = TERA_THIN_CONTIGUOUS ? map_of(b, width, k, 64, 64) : map_of(b, k, width, 64, width);
+    p.c = single ? static_cast<void*>(c_single.data()) : c.data();
+    p.bias = add ? nullptr : bias.data();
+    p.m = transposed ? width : length, p.n = transposed ? length : width;
+    p.alpha = -0.5f, p.single = single;
+    p.add = !add ? nullptr : single ? static_cast<void*>(c_single.data()) : added.data();
+    p.k = k, p.part_length = tiles(tiles(k, TERA_PARTS), kStageDepth) * kStageDepth, p.transposed = transposed;
+    p.thin_boxes = boxes, p.thin_bytes = TERA_THIN_CONTIGUOUS ? boxes * kBoxBytes : width * 128;
+    emulated::launch(tiles(length, kRows), TERA_PARTS, kThreads, [&] { wgmma_thin_product(p); }, TERA_PARTS);
+    for (int row = 0; row < length; ++row) {
+        for (int column = 0; column < width; ++column) {
+            const int at = transposed ? column * length + row : row * width + column;
+            float sum = 0;
+            for (int i = 0; i < k; ++i) {
+                sum += E::decode(a[TERA_LONG_CONTIGUOUS ? i * length + row : row * k + i]) * E::decode(b[TERA_THIN_CONTIGUOUS ? i * width + column : column * k + i]);
+            }
+            const float value = -0.5f * sum + (!add ? E::decode(bias[transposed ? row : column]) : single ? 3.0f : E::decode(added[at]));
+            const float found = single ? c_single[at] : E::decode(c[at]), wanted = single ? value : E::decode(E::encode(value));
+            check(found == wanted, "D[%d, %d] of %dx%dx%d is %g, not %g", row, column, length, width, k, found, wanted);
+        }
+    }
+    check(c.back() == 0xFFFF && c_single.back() == 3.0f, "nothing behind the output is written");
+}
+
+void run()
+{
+    thin_product(kRows, kThin, 128, false, false, false);
+    thin_product(kRows + 72, kThin - 56, 200, false, true, true);
+    thin_product(2 * kRows + 8, kThin - 40, 136, true, true, true);
+    thin_product(kRows + 8, kThin - 24, 1000, true, false, false);
+    thin_product(kRows + 8, 8, 712, false, true, false);
+    thin_product(kRows + 8, 24, 1608, true, false, true);
+    if (!TERA_THIN_CONTIGUOUS) {
+        thin_product(kRows + 8, kThin - 59, 72, false, false, true);
+        thin_product(kRows + 8, 5, 72, true, false, false);
+    }
+    if (!TERA_LONG_CONTIGUOUS) {
+        thin_product(kRows + 3, 16, 136, false, true, true);
+        thin_product(kRows - 3, 16, 136, true, true, true);
+    }
 }
 #else
 /// Kronecker factors of signs and inputs of small integers: every sum before the last rounding is exact.

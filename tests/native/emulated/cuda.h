@@ -1,4 +1,4 @@
-// Enough of CUDA to run a kernel of this library on the host, one block after the other: every thread is a fiber, barriers and
+// Enough of CUDA to run a kernel of this library on the host, one block (or cluster) after the other: every thread is a fiber, barriers and
 // warp-wide instructions are meeting points. Slow and obvious; it shows index arithmetic, pipelines and edges without a GPU.
 #pragma once
 
@@ -17,6 +17,7 @@
 #define __shared__
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __noinline__
 
 struct Index {
@@ -60,7 +61,7 @@ std::common_type_t<T, U> max(T a, U b)
     return a < b ? b : a;
 }
 
-/// The dynamic shared memory of the block that runs.
+/// The dynamic shared memory of the block that runs; the other blocks of its cluster have theirs set aside.
 alignas(128) inline unsigned char shared[228 * 1024];
 
 namespace emulated {
@@ -76,16 +77,26 @@ struct Warp {
     unsigned words[32][8];
 };
 
+/// A block of the cluster that runs, while another one has the shared memory.
+struct Block {
+    Barrier barrier;
+    std::vector<Warp> warps;
+    std::unique_ptr<unsigned char[]> memory;
+};
+
 inline Index block_index, thread_index, grid_size;
+inline unsigned cluster_rank, fiber; // of the thread that runs
 inline Barrier block_barrier;
 inline std::vector<Warp> warps;
+inline std::vector<Block> blocks;
+inline unsigned alive; // threads of the cluster that have not ended
 inline ucontext_t scheduler;
 inline std::vector<ucontext_t> fibers;
 inline std::vector<bool> done;
 inline const std::function<void()>* body;
 
 /// Lets the other threads go on.
-inline void yield() { swapcontext(&fibers[thread_index.x], &scheduler); }
+inline void yield() { swapcontext(&fibers[fiber], &scheduler); }
 
 inline void wait(Barrier& barrier)
 {
@@ -102,39 +113,72 @@ inline void wait(Barrier& barrier)
 
 inline Warp& warp() { return warps[thread_index.x / 32]; }
 
+/// A name for something of this block, among those of its cluster.
+inline unsigned own(unsigned name) { return cluster_rank << 24 | name; }
+
 inline void enter()
 {
     (*body)();
-    done[thread_index.x] = true;
+    done[fiber] = true;
 }
 
-/// Runs kernel() for every thread of every block. Shared memory starts as NaN.
-inline void launch(unsigned grid_x, unsigned grid_y, unsigned threads, const std::function<void()>& kernel)
+/// Sets the running block's memory aside and takes up that of another one of the cluster.
+inline void switch_to(unsigned rank)
+{
+    const auto exchange = [](Block& block) {
+        std::swap(block.barrier, block_barrier);
+        std::swap(block.warps, warps);
+    };
+    if (rank != cluster_rank) {
+        exchange(blocks[cluster_rank]);
+        std::memcpy(blocks[cluster_rank].memory.get(), shared, sizeof shared);
+        std::memcpy(shared, blocks[rank].memory.get(), sizeof shared);
+        exchange(blocks[rank]);
+        cluster_rank = rank;
+    }
+}
+
+/// Makes the blocks of a cluster: barriers, warps, and shared memory that starts as NaN.
+inline void start_cluster(unsigned size, unsigned threads)
+{
+    blocks.clear();
+    for (unsigned i = 0; i < size; ++i) {
+        blocks.push_back({{static_cast<int>(threads)}, std::vector<Warp>((threads + 31) / 32), std::make_unique<unsigned char[]>(sizeof shared)});
+        std::memset(blocks[i].memory.get(), 0xFF, sizeof shared);
+    }
+    cluster_rank = 0;
+    block_barrier = blocks[0].barrier;
+    warps = blocks[0].warps;
+    std::memset(shared, 0xFF, sizeof shared);
+}
+
+/// Runs kernel() for every thread of every block; clusters are of `cluster` blocks along y.
+inline void launch(unsigned grid_x, unsigned grid_y, unsigned threads, const std::function<void()>& kernel, unsigned cluster = 1)
 {
     constexpr std::size_t kStack = 256 * 1024;
-    const std::unique_ptr<unsigned char[]> stacks(new unsigned char[kStack * threads]);
+    const unsigned together = cluster * threads;
+    const std::unique_ptr<unsigned char[]> stacks(new unsigned char[kStack * together]);
     body = &kernel;
     grid_size = {grid_x, grid_y, 1};
-    for (unsigned block = 0; block < grid_x * grid_y; ++block) {
-        block_index = {block % grid_x, block / grid_x, 0};
-        block_barrier = {static_cast<int>(threads)};
-        warps.assign((threads + 31) / 32, Warp{});
-        fibers.assign(threads, ucontext_t{});
-        done.assign(threads, false);
-        std::memset(shared, 0xFF, sizeof shared);
-        for (unsigned i = 0; i < threads; ++i) {
+    for (unsigned first = 0; first < grid_x * grid_y / cluster; ++first) {
+        start_cluster(cluster, threads);
+        fibers.assign(together, ucontext_t{});
+        done.assign(together, false);
+        for (unsigned i = 0; i < together; ++i) {
             getcontext(&fibers[i]);
             fibers[i].uc_stack.ss_sp = stacks.get() + i * kStack;
             fibers[i].uc_stack.ss_size = kStack;
             fibers[i].uc_link = &scheduler;
             makecontext(&fibers[i], enter, 0);
         }
-        for (unsigned left = threads; left > 0;) {
-            for (unsigned i = 0; i < threads; ++i) {
-                if (!done[i]) {
-                    thread_index = {i, 0, 0};
-                    swapcontext(&scheduler, &fibers[i]);
-                    left -= done[i] ? 1 : 0;
+        for (alive = together; alive > 0;) {
+            for (fiber = 0; fiber < together; ++fiber) {
+                if (!done[fiber]) {
+                    switch_to(fiber / threads);
+                    block_index = {first % grid_x, first / grid_x * cluster + cluster_rank, 0};
+                    thread_index = {fiber % threads, 0, 0};
+                    swapcontext(&scheduler, &fibers[fiber]);
+                    alive -= done[fiber] ? 1 : 0;
                 }
             }
         }

@@ -44,6 +44,7 @@ internal static class StepLauncher
         .. Probe.Variants,
         .. MatrixProductLauncher.Variants,
         .. WgmmaProductLauncher.Variants,
+        .. WgmmaThinProductLauncher.Variants,
         .. SplitSumLauncher.Variants,
         .. CoreProductLauncher.Variants,
         .. CoreProjectionLauncher.Variants,

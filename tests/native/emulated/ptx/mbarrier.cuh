@@ -27,14 +27,14 @@ inline std::map<unsigned, EmulatedBarrier> barriers;
 inline void mbarrier_init(unsigned barrier, unsigned count)
 {
     check(barrier % 8 == 0, "a barrier is 8 bytes, aligned");
-    barriers[barrier] = {static_cast<int>(count), static_cast<int>(count), 0, 0};
+    barriers[emulated::own(barrier)] = {static_cast<int>(count), static_cast<int>(count), 0, 0};
 }
 
 inline void fence_mbarrier_init() {}
 
 inline void mbarrier_arrive(unsigned barrier)
 {
-    EmulatedBarrier& b = barriers.at(barrier);
+    EmulatedBarrier& b = barriers.at(emulated::own(barrier));
     --b.pending;
     check(b.pending >= 0, "no more arrivals than the barrier counts");
     b.settle();
@@ -42,19 +42,19 @@ inline void mbarrier_arrive(unsigned barrier)
 
 inline void mbarrier_arrive_expect_tx(unsigned barrier, unsigned bytes)
 {
-    barriers.at(barrier).bytes += bytes;
+    barriers.at(emulated::own(barrier)).bytes += bytes;
     mbarrier_arrive(barrier);
 }
 
 inline void complete_tx(unsigned barrier, unsigned bytes)
 {
-    barriers.at(barrier).bytes -= bytes;
-    barriers.at(barrier).settle();
+    barriers.at(emulated::own(barrier)).bytes -= bytes;
+    barriers.at(emulated::own(barrier)).settle();
 }
 
 inline void mbarrier_wait_parity(unsigned barrier, unsigned parity)
 {
-    while (barriers.at(barrier).phase == parity) {
+    while (barriers.at(emulated::own(barrier)).phase == parity) {
         emulated::yield();
     }
 }

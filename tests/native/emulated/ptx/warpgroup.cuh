@@ -17,8 +17,9 @@ inline std::map<unsigned, emulated::Barrier> named_barriers;
 
 inline void bar_sync(unsigned barrier, unsigned threads)
 {
-    named_barriers[barrier].size = static_cast<int>(threads);
-    emulated::wait(named_barriers[barrier]);
+    emulated::Barrier& meeting = named_barriers[emulated::own(barrier)];
+    meeting.size = static_cast<int>(threads);
+    emulated::wait(meeting);
 }
 
 } // namespace tera::ptx

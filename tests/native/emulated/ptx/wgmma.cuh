@@ -35,7 +35,7 @@ template <int TransposeA, int TransposeB, int Count, class Decode>
 void multiply(float (&d)[Count], unsigned long long a, unsigned long long b, int scale_d, const Decode& decode)
 {
     check((a >> 62) == 1 && (b >> 62) == 1, "descriptors say 128-byte swizzle");
-    emulated::Barrier& meeting = warpgroups[threadIdx.x / 128];
+    emulated::Barrier& meeting = warpgroups[emulated::own(threadIdx.x / 128)];
     meeting.size = 128;
     emulated::wait(meeting);
     const unsigned lane = threadIdx.x % 32, row = threadIdx.x % 128 / 32 * 16 + lane / 4;
@@ -76,5 +76,11 @@ void wgmma_m64n128k16_bf16(float (&d)[64], unsigned long long a, unsigned long l
 
 template <int TransposeA, int TransposeB>
 void wgmma_m64n128k16_f16(float (&d)[64], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_f16); }
+
+template <int TransposeA, int TransposeB>
+void wgmma_m64n64k16_bf16(float (&d)[32], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_bf16); }
+
+template <int TransposeA, int TransposeB>
+void wgmma_m64n64k16_f16(float (&d)[32], unsigned long long a, unsigned long long b, int scale_d) { multiply<TransposeA, TransposeB>(d, a, b, scale_d, cvt_f32_f16); }
 
 } // namespace tera::ptx

@@ -86,9 +86,14 @@ internal sealed class WgmmaProductLauncher : CompiledStep
     private string Extras =>
         (step.Blocks is { } blocks ? $" + A·B{Mark(blocks.LayoutB)} by blocks" : "") + (schedule.Adds ? " + addend" : "");
 
-    /// <summary>The launcher for a step: this one, or the portable one with the reason in its description.</summary>
+    /// <summary>The launcher for a step: the one for short sides, this one, or the portable one with the reason in its description.</summary>
     public static CompiledStep Create(CudaDevice device, MatrixProductStep step)
     {
+        if (WgmmaThinProductRules.Rejection(step, device.Traits) is null && TensorMapSource.IsSupported(device.Context.Driver))
+        {
+            return new WgmmaThinProductLauncher(device, step);
+        }
+
         string? rejection = WgmmaProductRules.Rejection(step, device.Traits)
             ?? (TensorMapSource.IsSupported(device.Context.Driver) ? null : "a driver without cuTensorMapEncodeTiled");
         bool hopper = device.Traits.Architecture == WgmmaProductRules.Architecture;

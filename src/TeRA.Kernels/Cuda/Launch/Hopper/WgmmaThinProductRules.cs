@@ -1,0 +1,52 @@
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// Which matrix products run on kernels/gemm/wgmma_thin_product.cu: those with a short side, whose time is that of reading the long operand once.
+/// Pure functions of the step and the device's figures.
+/// </summary>
+internal static class WgmmaThinProductRules
+{
+    /// <summary>The short side at most.</summary>
+    public const int LongestShortSide = 256;
+
+    // The long side at least: below, tiles of 64 rows keep too few multiprocessors busy.
+    private const int ShortestLongSide = 1024;
+
+    // A row in memory is a multiple of 16 bytes.
+    private const int RowElements = 8;
+
+    /// <summary>Why the step does not run there; null when it does.</summary>
+    public static string? Rejection(MatrixProductStep step, DeviceTraits traits)
+    {
+        if (traits.Architecture != WgmmaProductRules.Architecture)
+        {
+            return "not compute capability 9.0";
+        }
+
+        if (step.A.DType is not (DType.BFloat16 or DType.Float16))
+        {
+            return $"{step.A.DType.Label()} operands";
+        }
+
+        if (step.Blocks is not null)
+        {
+            return "a block product";
+        }
+
+        long shortSide = Math.Min(step.M, step.N), longSide = Math.Max(step.M, step.N);
+        if (shortSide is < 1 or > LongestShortSide || longSide < ShortestLongSide)
+        {
+            return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}";
+        }
+
+        long rowA = step.LayoutA == Layout.Transposed ? step.M : step.K, rowB = step.LayoutB == Layout.Transposed ? step.K : step.N;
+        if (rowA % RowElements != 0 || rowB % RowElements != 0)
+        {
+            return "rows that are no multiple of 16 bytes";
+        }
+
+        return step.K < WgmmaProductRules.TileK || Math.Max(longSide, step.K) > int.MaxValue - LongestShortSide ? "a depth below 64 or a length beyond 32 bits" : null;
+    }
+}
