@@ -7,6 +7,9 @@
 // The parts of a sum are the blocks of a cluster: they add up each other's tiles from shared memory, in the order of K, each a share of
 // the elements. The order of every sum depends on the shape alone.
 //
+// What the thin operand's box does not bring (columns beyond the short side) stays as it is in shared memory: it reaches only columns of D that
+// are never written.
+//
 // Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_LONG_CONTIGUOUS and TERA_THIN_CONTIGUOUS (the operand's own side is contiguous in memory, not K),
 // TERA_THIN (columns of D: 64, 128, 256), TERA_ROWS (of a block: 64, 128), TERA_PARTS (of K, blocks of a cluster), TERA_STAGES.
 #include "gemm/output.cuh"
@@ -153,8 +156,8 @@ struct Staging {
         }
     }
 
-    /// Adds up the parts' tiles, this block its share of the elements, and writes them to C; a few groups of four neighbours a thread at a time: what is read
-    /// of C and bias for all of them is under way before the first is written.
+    /// Adds up the parts' tiles, this block its share of the elements, and writes them to C: a few groups of four neighbours a thread at
+    /// a time, so that what is read of C and bias for all of them is under way before the first is written.
     template <int To>
     static __device__ __forceinline__ void finish(const WgmmaThinProductArguments& p, unsigned tile, const Work& work)
     {
