@@ -33,9 +33,9 @@ struct WgmmaThinProductArguments {
     int transposed; // C is Dᵀ
 };
 
-constexpr int kThin = TERA_THIN, kRows = TERA_ROWS, kStageDepth = 64, kStages = TERA_STAGES;
+constexpr int kThin = TERA_THIN, kRows = TERA_ROWS, kStages = TERA_STAGES;
 constexpr int kConsumers = kRows / 64;
-constexpr int kLongBytes = kRows * kStageDepth * 2, kThinBytes = kThin * kStageDepth * 2;
+constexpr int kLongBytes = kRows * kDepth * 2, kThinBytes = kThin * kDepth * 2;
 constexpr int kAccumulators = kThin / 2;
 constexpr int kConsumerThreads = 128 * kConsumers;
 constexpr int kThreads = kConsumerThreads + 32; // consumers, and the producer's warp
@@ -60,28 +60,27 @@ struct Work {
     int row, begin, end;
 };
 
-/// `boxes` copies of 64 of the operand's own side each where that is contiguous; one copy of all its rows where K is.
-template <bool Contiguous>
-__device__ __forceinline__ void load_boxes(unsigned to, const ptx::TensorMap* map, int row, int k, int boxes, unsigned barrier)
+/// The thin operand's part of a stage: one box of all its rows where K is contiguous, otherwise boxes of 64 that reach to its end.
+__device__ __forceinline__ void load_thin(const WgmmaThinProductArguments& p, unsigned to, int k, unsigned barrier)
 {
-    if (Contiguous) {
-        for (int i = 0; i < boxes; ++i) {
-            ptx::cp_async_bulk_tensor_2d_load(to + i * kBoxBytes, map, row + 64 * i, k, barrier);
+    if (TERA_THIN_CONTIGUOUS) {
+        for (int i = 0; i < p.thin_boxes; ++i) {
+            ptx::cp_async_bulk_tensor_2d_load(to + i * kBoxBytes, &p.thin_operand, 64 * i, k, barrier);
         }
     } else {
-        ptx::cp_async_bulk_tensor_2d_load(to, map, k, row, barrier);
+        ptx::cp_async_bulk_tensor_2d_load(to, &p.thin_operand, k, 0, barrier);
     }
 }
 
 __device__ void produce(const WgmmaThinProductArguments& p, const Shared& s, const Work& work)
 {
     Ring<kStages> ring;
-    for (int k = work.begin; k < work.end; k += kStageDepth) {
+    for (int k = work.begin; k < work.end; k += kDepth) {
         ptx::mbarrier_wait_parity(s.empty + ring.stage * 8, ring.parity ^ 1);
         const unsigned barrier = s.full + ring.stage * 8;
         ptx::mbarrier_arrive_expect_tx(barrier, kLongBytes + p.thin_bytes);
-        load_boxes<TERA_LONG_CONTIGUOUS>(s.long_operand + ring.stage * kLongBytes, &p.long_operand, work.row, k, kRows / 64, barrier);
-        load_boxes<TERA_THIN_CONTIGUOUS>(s.thin_operand + ring.stage * kThinBytes, &p.thin_operand, 0, k, p.thin_boxes, barrier);
+        load_operand<kRows, TERA_LONG_CONTIGUOUS>(s.long_operand + ring.stage * kLongBytes, &p.long_operand, work.row, k, barrier);
+        load_thin(p, s.thin_operand + ring.stage * kThinBytes, k, barrier);
         ring.advance();
     }
 }
@@ -105,12 +104,12 @@ __device__ __forceinline__ void accumulate_rows(const Shared& s, const Work& wor
     Ring<kStages> ring;
     const bool leader = threadIdx.x % 128 == 0;
     unsigned previous = 0;
-    for (int k = work.begin; k < work.end; k += kStageDepth) {
+    for (int k = work.begin; k < work.end; k += kDepth) {
         ptx::mbarrier_wait_parity(s.full + ring.stage * 8, ring.parity);
         const unsigned a = s.long_operand + ring.stage * kLongBytes + consumer * kBoxBytes, b = s.thin_operand + ring.stage * kThinBytes;
         ptx::wgmma_fence();
 #pragma unroll
-        for (int i = 0; i < kStageDepth / 16; ++i) {
+        for (int i = 0; i < kDepth / 16; ++i) {
             multiply_rows(d, descriptor<TERA_LONG_CONTIGUOUS>(a + i * kSlice<TERA_LONG_CONTIGUOUS>),
                 descriptor<TERA_THIN_CONTIGUOUS>(b + i * kSlice<TERA_THIN_CONTIGUOUS>), k > work.begin || i > 0);
         }
@@ -233,12 +232,8 @@ extern "C" __global__ void __cluster_dims__(1, TERA_PARTS, 1) __launch_bounds__(
     const unsigned start = ptx::shared_address(shared), base = (start + 1023) & ~1023u;
     const Shared s = layout(base);
     if (threadIdx.x == 0) {
-        for (int i = 0; i < kStages; ++i) {
-            ptx::mbarrier_init(s.full + i * 8, 1);
-            ptx::mbarrier_init(s.empty + i * 8, kConsumers);
-        }
-        ptx::fence_mbarrier_init();
-        ptx::fence_proxy_async();
+        init_ring<kStages>(s.full, s.empty, kConsumers);
+        fence_barriers();
     }
     __syncthreads();
     const int begin = blockIdx.y * p.part_length;

@@ -190,7 +190,7 @@ void thin_product(int length, int width, int k, bool transposed, bool single, bo
     p.m = transposed ? width : length, p.n = transposed ? length : width;
     p.alpha = -0.5f, p.single = single;
     p.add = !add ? nullptr : single ? static_cast<void*>(c_single.data()) : added.data();
-    p.k = k, p.part_length = tiles(tiles(k, TERA_PARTS), kStageDepth) * kStageDepth, p.transposed = transposed;
+    p.k = k, p.part_length = tiles(tiles(k, TERA_PARTS), kDepth) * kDepth, p.transposed = transposed;
     p.thin_boxes = boxes, p.thin_bytes = TERA_THIN_CONTIGUOUS ? boxes * kBoxBytes : width * 128;
     emulated::launch(tiles(length, kRows), TERA_PARTS, kThreads, [&] { wgmma_thin_product(p); }, TERA_PARTS);
     for (int row = 0; row < length; ++row) {

@@ -9,8 +9,9 @@ namespace TeRA.Kernels.Tests.Hopper;
 internal sealed class WgmmaThinProductRulesTests
 {
     [Test]
-    public void The_products_of_low_ranks_are_taken([Values(16, 64, 256)] int rank, [Values(1024, 8192)] int tokens)
+    public void The_products_of_low_ranks_are_taken([Values(16, 64, 128)] int rank, [Values(1024, 8192)] int tokens)
     {
+        Assert.That(Rejection(Product(8192, 256, tokens)), Is.Null);
         Assert.That(Rejection(Product(tokens, rank, 4096)), Is.Null);
         Assert.That(Rejection(Product(4096, rank, tokens, Layout.Transposed, Layout.Normal)), Is.Null);
         Assert.That(Rejection(Product(rank, 4096, tokens, Layout.Transposed, Layout.Normal)), Is.Null);
@@ -19,6 +20,7 @@ internal sealed class WgmmaThinProductRulesTests
     [TestCase(8192, 4096, 4096, "one side")]
     [TestCase(8192, 257, 4096, "one side")]
     [TestCase(1000, 16, 4096, "one side")]
+    [TestCase(4096, 256, 8192, "fewer than 64 tiles")]
     [TestCase(8192, 16, 4097, "16 bytes")]
     [TestCase(8192, 16, 56, "below 64")]
     public void Others_are_rejected_with_the_reason(long m, long n, long k, string reason) => Assert.That(Rejection(Product(m, n, k)), Does.Contain(reason));

@@ -14,6 +14,9 @@ internal static class WgmmaThinProductRules
     // The long side at least: below, tiles of 64 rows keep too few multiprocessors busy.
     private const int ShortestLongSide = 1024;
 
+    // Above 128 of the short side a tile takes 128 rows, and with fewer tiles the smaller ones of wgmma_product keep more multiprocessors busy.
+    private const int LeastTilesOf128 = 64;
+
     // A row in memory is a multiple of 16 bytes.
     private const int RowElements = 8;
 
@@ -39,6 +42,11 @@ internal static class WgmmaThinProductRules
         if (shortSide is < 1 or > LongestShortSide || longSide < ShortestLongSide)
         {
             return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}";
+        }
+
+        if (shortSide > 128 && WgmmaProductRules.TilesOf(longSide, 128) < LeastTilesOf128)
+        {
+            return $"fewer than {LeastTilesOf128} tiles of 128×256";
         }
 
         long rowA = step.LayoutA == Layout.Transposed ? step.M : step.K, rowB = step.LayoutB == Layout.Transposed ? step.K : step.N;
