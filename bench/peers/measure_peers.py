@@ -3,7 +3,7 @@
 
     python3 bench/peers/measure_peers.py --json peers.json
 
-Times are medians of interleaved runs between CUDA events, with the device kept busy before each so that the host's launches are hidden;
+Times are medians of interleaved runs between CUDA events, with products before each that hide the host's launches and keep the card's clocks;
 inputs rotate past three times the L2 cache; ratios are to the frozen layer of the same process. `bench compare` prints them beside ours.
 A step is forward, the gradient of the input and the gradients of everything trained.
 """
@@ -25,7 +25,7 @@ from torch.nn import functional
 
 BF16 = torch.bfloat16
 WARM_RUNS = 3
-BUSY_CYCLES = 4_000_000  # about two milliseconds: longer than any method here needs to submit a step
+BUSY_PRODUCTS = 6  # about two milliseconds on an H100: longer than the methods here need to submit a step
 MODES = {4096: (16, 16, 16), 14336: (28, 32, 16)}
 
 
@@ -232,11 +232,13 @@ def graphed(function, x, dy):
 def medians(candidates, repeats):
     """Microseconds of each candidate, a list with one callable for each set of inputs; all by turns."""
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    left, right, product = (torch.randn(rows, 4096, device="cuda", dtype=BF16) for rows in (8192, 4096, 8192))
     times = [[] for _ in candidates]
     gc.disable()
     for run in range(WARM_RUNS + repeats):
         for sets, collected in zip(candidates, times):
-            torch.cuda._sleep(BUSY_CYCLES)
+            for _ in range(BUSY_PRODUCTS):  # hides the host's launches, and keeps the card at the clocks of a card at work
+                torch.mm(left, right, out=product)
             start.record()
             sets[run % len(sets)]()
             end.record()

@@ -22,7 +22,7 @@ internal static class LayersCommand
 
     private static void Run(DeviceBench bench, string? json)
     {
-        var table = new TextTable(Console.Out, 44, "policy", "path", "frozen_us", "frozen_step", "forward_us", "step_us", "forward", "target", "step", "target", "stated_MiB", "measured");
+        var table = new TextTable(Console.Out, 44, "policy", "path", "frozen_us", "frozen_step", "forward_us", "step_us", "forward", "target", "step", "target", "tflops", "gbytes_s", "to_floor", "stated_MiB", "measured");
         RowRecorder<LayerRow> rows = bench.Record<LayerRow>("layers", json);
         foreach (LayerCase item in LayerCase.All.Where(item => bench.Wants(item.Name)))
         {
@@ -31,7 +31,7 @@ internal static class LayersCommand
             {
                 table.Add(
                     item.Name, row.Policy, row.Path, row.FrozenForwardUs, row.FrozenStepUs, row.ForwardUs, row.StepUs, row.Forward, row.ForwardTarget, row.Step, row.StepTarget,
-                    row.StatedBytes / (double)(1 << 20), $"{row.MeasuredBytes / (double)(1 << 20):F1}{(row.BytesAgree ? "" : " !")}");
+                    row.StepTflops, row.StepGbytesPerSecond, row.FloorRatio, row.StatedBytes / (double)(1 << 20), $"{row.MeasuredBytes / (double)(1 << 20):F1}{(row.BytesAgree ? "" : " !")}");
                 rows.Add(row);
             }
         }
@@ -58,6 +58,7 @@ internal static class LayersCommand
         LayerRow? like = item.Like is null ? null : before.FirstOrDefault(row => $"{row.Title}, {row.Shape}" == item.Like && row.Policy == policy.Name);
         long stated = plan.ScratchBytes + (item.Shape.Layers * plan.KeptBytes);
         long measured = AdaptedLayers.MeasureBytes(item.Shape, item.Update, policy.Options);
+        double floor = item.Shape.Layers * plan.Forward.Steps.Concat(plan.Backward.Steps).Sum(step => StepFloor.Seconds(step, plan.Traits));
         int blocks = (plan.ScratchBytes > 0 ? 1 : 0) + (plan.KeptBytes > 0 ? item.Shape.Layers : 0);
         return new LayerRow
         {
@@ -78,6 +79,9 @@ internal static class LayersCommand
             ForwardTarget = item.ForwardTarget ?? (CliffAllowance * like?.Forward),
             StepTarget = item.StepTarget ?? (CliffAllowance * like?.Step),
             StepTflops = item.Shape.Layers * plan.Operations / ours.Step / 1e12,
+            StepGbytesPerSecond = item.Shape.Layers * plan.Bytes / ours.Step / 1e9,
+            StepFloorUs = floor * 1e6,
+            FloorRatio = ours.Step / floor,
             StatedBytes = stated,
             MeasuredBytes = measured,
             BytesAgree = Math.Abs(measured - stated) <= DriverBlock * blocks,

@@ -71,6 +71,15 @@ internal sealed record LayerRow
     /// <summary>Multiplications and additions of the plan by the step's time.</summary>
     public required double StepTflops { get; init; }
 
+    /// <summary>Fewest bytes through memory of the plan by the step's time.</summary>
+    public required double StepGbytesPerSecond { get; init; }
+
+    /// <summary>The sum of the floors of the plan's steps, each alone.</summary>
+    public required double StepFloorUs { get; init; }
+
+    /// <summary>The step's time by that sum.</summary>
+    public required double FloorRatio { get; init; }
+
     /// <summary>Scratch and contexts as the plan states them.</summary>
     public required long StatedBytes { get; init; }
 
