@@ -14,7 +14,10 @@ internal static class ProductsCommand
     private static readonly (long Tokens, long N, long K)[] Shapes =
         [(8192, 4096, 4096), (8192, 14336, 4096), (8192, 4096, 14336), (2048, 4096, 4096), (512, 4096, 4096), (256, 4096, 4096), (8192, 5120, 5120), (8192, 3072, 3072), (8192, 11008, 4096), (8191, 4096, 4096)];
 
-    private static readonly Problem[] Problems = [.. Shapes.SelectMany(Create)];
+    // Of low-rank methods on a layer of 4096×4096 with 8192 tokens.
+    private static readonly long[] Ranks = [16, 64, 128, 256];
+
+    private static readonly Problem[] Problems = [.. Shapes.SelectMany(Create), .. Ranks.SelectMany(OfRank), new("Z' = P·Mᵀ ", 8192, 1024, 512, Layout.Normal, Layout.Transposed, null)];
 
     /// <summary>The command.</summary>
     public static Command Create() => DeviceOptions.Command(
@@ -30,6 +33,15 @@ internal static class ProductsCommand
         {
             yield return new Problem("dW = dYᵀ·X", n, k, tokens, Layout.Transposed, Layout.Normal, target);
         }
+    }
+
+    private static IEnumerable<Problem> OfRank(long rank)
+    {
+        const long tokens = 8192, side = 4096;
+        yield return new Problem("P  = X·Aᵀ ", tokens, rank, side, Layout.Normal, Layout.Transposed, null);
+        yield return new Problem("Q  = dY·B ", tokens, rank, side, Layout.Normal, Layout.Normal, null);
+        yield return new Problem("dB += dYᵀ·Z", side, rank, tokens, Layout.Transposed, Layout.Normal, null) { Accumulates = true };
+        yield return new Problem("dA += Dᵀ·X", rank, side, tokens, Layout.Transposed, Layout.Normal, null) { Accumulates = true };
     }
 
     private static void Run(DeviceBench bench, string? json)
@@ -53,10 +65,12 @@ internal static class ProductsCommand
         int sets = DeviceData.Sets(Type.Size() * ((m * k) + (k * n)));
         Tensor[] a = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, Type, 1, m * k))];
         Tensor[] b = [.. Enumerable.Range(0, sets).Select(_ => DeviceData.Normal(device, Type, 1, k * n))];
-        using Tensor c = device.Allocate(Type, m * n), expected = device.Allocate(Type, m * n);
-        var step = new MatrixProductStep(new Operand(1, Type), new Operand(2, Type), new Operand(3, Type), m, n, k)
+        DType result = problem.Accumulates ? DType.Float32 : Type;
+        using Tensor c = device.Allocate(result, m * n), expected = device.Allocate(result, m * n);
+        var to = new Operand(3, result);
+        var step = new MatrixProductStep(new Operand(1, Type), new Operand(2, Type), to, m, n, k)
         {
-            Label = problem.Name, LayoutA = problem.LayoutA, LayoutB = problem.LayoutB,
+            Label = problem.Name, LayoutA = problem.LayoutA, LayoutB = problem.LayoutB, AddTo = problem.Accumulates ? to : null,
         };
         CompiledStep ours = device.Compile(step);
         using Tensor workspace = device.Allocate(Type, (ours.WorkspaceBytes / Type.Size()) + 1);
@@ -75,5 +89,8 @@ internal static class ProductsCommand
     private sealed record Problem(string Formula, long M, long N, long K, Layout LayoutA, Layout LayoutB, double? Target)
     {
         public string Name => $"{Formula} {M}×{N}×{K}";
+
+        // A gradient in float32 is added to what is there; cuBLASLt only writes it.
+        public bool Accumulates { get; init; }
     }
 }
