@@ -109,6 +109,16 @@ internal sealed class ErrorInputTests
     }
 
     [Test]
+    public void Only_a_launch_that_may_overlap_carries_the_attribute_for_it()
+    {
+        CudaKernel kernel = device.Kernels.Load(Probe.Scale);
+        kernel.Launch(default(ProbeArguments), (1, 1, 1), 32, 0, default);
+        Assert.That(driver.LastAttributes, Is.Empty);
+        kernel.Launch(default(ProbeArguments), (1, 1, 1), 32, 0, default, overlaps: true);
+        Assert.That(driver.LastAttributes.Select(attribute => (attribute.Id, attribute.Value)), Is.EqualTo(new[] { (6, 1) }));
+    }
+
+    [Test]
     public void Launching_copying_within_and_filling_allocate_nothing()
     {
         CudaKernel kernel = device.Kernels.Load(Probe.Scale);
@@ -126,6 +136,10 @@ internal sealed class ErrorInputTests
         AssertOffsets<LaunchConfig>(
             ("GridX", 0), ("GridY", 4), ("GridZ", 8), ("BlockX", 12), ("BlockY", 16), ("BlockZ", 20), ("SharedBytes", 24),
             ("Stream", 32), ("Attributes", 40), ("AttributeCount", 48));
+
+        // CUlaunchAttribute: the id, padding to 8, a union of 64 bytes.
+        Assert.That(Unsafe.SizeOf<LaunchAttribute>(), Is.EqualTo(72));
+        AssertOffsets<LaunchAttribute>(("Id", 0), ("Value", 8));
     }
 
     [Test]

@@ -43,6 +43,9 @@ internal sealed unsafe class FakeDriver : DriverTable
     /// <summary>Images that cuModuleLoadData refuses, from the first on.</summary>
     public int RefusedImages { get; set; }
 
+    /// <summary>The attributes of the last kernel launch.</summary>
+    public LaunchAttribute[] LastAttributes { get; private set; } = [];
+
     /// <summary>Whether <see cref="Launches"/> is kept, which allocates.</summary>
     public bool RecordsLaunches { get; set; } = true;
 
@@ -280,8 +283,11 @@ internal sealed unsafe class FakeDriver : DriverTable
     public override CudaResult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, nint function, int threads, nuint sharedBytes) =>
         Answer(blocks, 4, context: true);
 
-    public override CudaResult cuLaunchKernelEx(LaunchConfig* config, nint function, void** arguments, void** extra) =>
-        Launch("kernel", config->Stream, function - 1);
+    public override CudaResult cuLaunchKernelEx(LaunchConfig* config, nint function, void** arguments, void** extra)
+    {
+        LastAttributes = config->AttributeCount == 0 ? [] : new ReadOnlySpan<LaunchAttribute>(config->Attributes, (int)config->AttributeCount).ToArray();
+        return Launch("kernel", config->Stream, function - 1);
+    }
 
     private CudaResult Answer(int* slot, int value, bool context, [CallerMemberName] string call = "")
     {

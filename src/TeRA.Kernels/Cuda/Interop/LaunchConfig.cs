@@ -4,7 +4,7 @@ namespace TeRA.Kernels.Cuda;
 
 /// <summary><c>CUlaunchConfig</c>: 56 bytes on every 64-bit platform.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct LaunchConfig
+internal unsafe struct LaunchConfig
 {
     public uint GridX;
     public uint GridY;
@@ -14,6 +14,6 @@ internal struct LaunchConfig
     public uint BlockZ;
     public uint SharedBytes;
     public nint Stream;
-    public nint Attributes;
+    public LaunchAttribute* Attributes;
     public uint AttributeCount;
 }

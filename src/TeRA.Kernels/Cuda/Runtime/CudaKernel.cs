@@ -11,6 +11,9 @@ internal sealed unsafe class CudaKernel
     private const int RegistersAttribute = 4;
     private const int DynamicSharedAttribute = 8;
 
+    // Compute capability 9.0; every driver that knows it knows the launch attribute.
+    private const int FirstOverlapping = 90;
+
     private readonly CudaDevice device;
     private readonly nint function;
     private readonly Lock gate = new();
@@ -79,8 +82,13 @@ internal sealed unsafe class CudaKernel
     /// <param name="threads">Threads of a block, in one dimension.</param>
     /// <param name="sharedBytes">Dynamic shared memory; above 48 KiB call <see cref="AllowSharedMemory"/> first.</param>
     /// <param name="stream">Where to.</param>
+    /// <param name="overlaps">
+    /// The kernel may start while the one before it in the stream still runs: its blocks set themselves up, then wait for that one to end. Only for kernels
+    /// that keep the rules in kernels/ptx/griddepcontrol.cuh. Devices before compute capability 9.0 launch it as any other.
+    /// </param>
     /// <exception cref="InvalidOperationException">The struct's size is not the kernel's.</exception>
-    public void Launch<TArguments>(in TArguments arguments, (uint X, uint Y, uint Z) grid, int threads, int sharedBytes, StreamHandle stream)
+    public void Launch<TArguments>(
+        in TArguments arguments, (uint X, uint Y, uint Z) grid, int threads, int sharedBytes, StreamHandle stream, bool overlaps = false)
         where TArguments : unmanaged
     {
         if (grid.X == 0 || grid.Y == 0 || grid.Z == 0)
@@ -95,14 +103,15 @@ internal sealed unsafe class CudaKernel
 
         fixed (TArguments* pointer = &arguments)
         {
-            Launch(pointer, grid, threads, sharedBytes, stream);
+            Launch(pointer, grid, threads, sharedBytes, stream, overlaps && device.Traits.Architecture >= FirstOverlapping);
         }
     }
 
-    private void Launch(void* arguments, (uint X, uint Y, uint Z) grid, int threads, int sharedBytes, StreamHandle stream)
+    private void Launch(void* arguments, (uint X, uint Y, uint Z) grid, int threads, int sharedBytes, StreamHandle stream, bool overlaps)
     {
         PrimaryContext context = device.Context;
         using PrimaryContext.Scope scope = context.Enter();
+        var overlap = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, Value = 1 };
         var config = new LaunchConfig
         {
             GridX = grid.X,
@@ -113,6 +122,8 @@ internal sealed unsafe class CudaKernel
             BlockZ = 1,
             SharedBytes = (uint)sharedBytes,
             Stream = device.Resolve(stream),
+            Attributes = overlaps ? &overlap : null,
+            AttributeCount = overlaps ? 1u : 0u,
         };
         CudaResult result = context.Driver.cuLaunchKernelEx(&config, function, &arguments, null);
         if (result != CudaResult.Success)
