@@ -229,16 +229,22 @@ void run()
 /// Kronecker factors of signs and inputs of small integers: every sum before the last rounding is exact.
 void modes(int tokens, int blocks, bool wide)
 {
-    const int in = kFirstIn * kRestIn, out = kFirstOut * kRestOut, threads = 128 * (kProducers + kConsumers);
+    const int in = kFirstIn * kRestIn, out = kFirstOut * kRestOut, threads = kThreads;
     Matrix input = random_matrix(tokens * in), added = random_matrix(tokens * out), output(tokens * out + 1, 0xFFFF);
     std::vector<std::vector<float>> scales;
     ModesArguments p{};
     // The address itself decides whether words may be stored: a row that is not aligned must be served element by element.
     p.wide = wide;
-    p.input = {input.data(), {kRestIn, kFirstIn, tokens}, {64, kInPadded, kTileTokens}};
-    p.output = {output.data(), {kRestOut, kFirstOut, tokens}, {64, kOut, kStoreTokens}};
+    p.input = {input.data(), {kRestIn, kFirstIn, tokens}, {64, kInPadded, kPassTokens}};
+    if (TERA_TRANSPOSED_OUT) {
+        const auto transposed = [&](Matrix& matrix) {
+            return ptx::TensorMap{matrix.data(), {tokens, kFirstOut, kRestOut}, {kUnitTokens, 8, 16}, {static_cast<long long>(kRestOut) * tokens, tokens}};
+        };
+        p.output = transposed(output), p.added = transposed(added);
+    } else {
+        p.output = {output.data(), {kRestOut, kFirstOut, tokens}, {64, kOut, kStoreTokens}};
+    }
     p.factors = {99, 0, static_cast<u32>(kRademacher), 0, 1.0f};
-    p.core = {99, 0, static_cast<u32>(kRademacher), 0, 1.0f};
     for (int m = 0; m < kModes; ++m) {
         scales.emplace_back(kModeIn[m]);
         for (auto& value : scales[m]) {
@@ -267,7 +273,7 @@ void modes(int tokens, int blocks, bool wide)
     for (int t = 0; t < tokens; ++t) {
         std::vector<double> values(in);
         for (int i = 0; i < in; ++i) {
-            values[i] = TERA_SOURCE == 1 ? random_element(p.core, static_cast<u64>(t) * in + i) : E::decode(input[t * in + i]);
+            values[i] = E::decode(input[t * in + i]);
         }
         for (int m = 0, before = 1, after = in; m < kModes; ++m) {
             after /= kModeIn[m];
@@ -296,10 +302,13 @@ void modes(int tokens, int blocks, bool wide)
 
 void run()
 {
-    modes(64, 1, true);
-    modes(72, 2, true);
+    // Blocks that write transposed rows keep to one tile of F's rows.
+    const int unit = TERA_TRANSPOSED_OUT ? kRowTiles : 1;
+    modes(64, unit, true);
+    modes(72, 2 * unit, true);
     if (TERA_TRANSPOSED_OUT) {
-        modes(72, 3, false);
+        modes(136, unit, true);
+        modes(72, 3 * unit, false);
     } else {
         modes(67, 3, true);
     }

@@ -1,4 +1,4 @@
-// The emulation of kernels/ptx/tma.cuh: 16-bit elements, the 128-byte swizzle, copies that happen at once.
+// The emulation of kernels/ptx/tma.cuh: 16-bit elements, the swizzle of the box's row (128, 64, 32 bytes, or none of 16), copies that happen at once.
 #pragma once
 
 #include "mbarrier.cuh"
@@ -9,6 +9,7 @@ struct alignas(64) TensorMap {
     unsigned short* address;
     int lengths[3]; // the fastest first
     int box[3];
+    long long strides[2] = {0, 0}; // elements from one of the second and third dimension to the next; 0 where they lie side by side
 };
 
 static_assert(sizeof(TensorMap) <= 128);
@@ -19,13 +20,16 @@ inline unsigned swizzled_address(unsigned address) { return address ^ ((address 
 template <class Move>
 void for_each_element(const TensorMap& map, unsigned shared_start, int x, int y, int z, const Move& move)
 {
-    check(shared_start % 1024 == 0 && map.box[0] <= 64, "boxes start at multiples of 1024, and are no wider than the swizzle");
+    const int row = map.box[0] * 2;
+    check(shared_start % (8 * row) == 0 && (row == 128 || row == 64 || row == 32 || row == 16), "boxes start at multiples of the swizzle's pattern, and are as wide");
+    const long long second = map.strides[0] ? map.strides[0] : map.lengths[0], third = map.strides[1] ? map.strides[1] : second * map.lengths[1];
     for (int c = 0; c < map.box[2]; ++c) {
         for (int b = 0; b < map.box[1]; ++b) {
             for (int a = 0; a < map.box[0]; ++a) {
                 const bool inside = x + a >= 0 && x + a < map.lengths[0] && y + b >= 0 && y + b < map.lengths[1] && z + c >= 0 && z + c < map.lengths[2];
-                auto* at = map.address + (static_cast<long long>(z + c) * map.lengths[1] + y + b) * map.lengths[0] + x + a;
-                move(inside, at, shared + swizzled_address(shared_start + (c * map.box[1] + b) * 128 + 2 * a));
+                auto* at = map.address + (z + c) * third + (y + b) * second + x + a;
+                const unsigned place = shared_start + (c * map.box[1] + b) * row + 2 * a;
+                move(inside, at, shared + (place ^ ((place >> 7 & (row / 16 - 1)) << 4)));
             }
         }
     }
@@ -39,7 +43,7 @@ inline void cp_async_bulk_tensor_3d_load(unsigned to, const TensorMap* map, int 
         const unsigned short value = inside ? *at : 0;
         std::memcpy(place, &value, 2);
     });
-    complete_tx(barrier, 128 * map->box[1] * map->box[2]);
+    complete_tx(barrier, 2 * map->box[0] * map->box[1] * map->box[2]);
 }
 
 inline void cp_async_bulk_tensor_2d_load(unsigned to, const TensorMap* map, int x, int y, unsigned barrier) { cp_async_bulk_tensor_3d_load(to, map, x, y, 0, barrier); }

@@ -6,7 +6,8 @@ namespace TeRA.Kernels.Cuda;
 
 /// <summary>
 /// All modes of a Kronecker product in one pass by Hopper's own instructions (kernels/kronecker/wgmma_modes.cu). Steps that
-/// <see cref="WgmmaModesShape"/> rejects go to the portable kernels when they are compiled; runs whose addresses miss 16 bytes go there too.
+/// <see cref="WgmmaModesShape"/> rejects go to the portable kernels when they are compiled; runs whose addresses miss 16 bytes go there too. A
+/// generated core is written to the workspace first, in 16 bits: the generator takes all of the device's issue slots, so it runs alone.
 /// </summary>
 internal sealed class WgmmaModesLauncher : CompiledStep
 {
@@ -18,8 +19,10 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     private readonly WgmmaModesShape shape;
     private readonly KroneckerLauncher? portable;
     private readonly CudaKernel kernel;
-    private readonly TensorMapSource? input;
-    private readonly TensorMapSource? output;
+    private readonly FillRandomLauncher? core;
+    private readonly TensorMapSource input;
+    private readonly TensorMapSource output;
+    private readonly TensorMapSource? added;
     private readonly Arguments prepared;
     private readonly uint blocks;
 
@@ -30,30 +33,34 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         portable = step.TransposedOutput ? null : new KroneckerLauncher(device, step);
         kernel = device.Kernels.Load(Request(shape));
         kernel.AllowSharedMemory(shape.SharedBytes);
-        input = step.Input is null ? null : new TensorMapSource(
-            device.Context, shape.DType, (shape.RestIn, shape.In[0], step.Outer), (64, shape.InPadded, shape.TileTokens));
-        output = step.TransposedOutput ? null : new TensorMapSource(
-            device.Context, shape.DType, (shape.RestOut, shape.Out[0], step.Outer), (64, shape.OutPadded, shape.StoreTokens));
+        core = step.Core is null ? null : new FillRandomLauncher(device, Fill(step.Core, shape.DType));
+        PrimaryContext context = device.Context;
+        input = new TensorMapSource(context, shape.DType, (shape.RestIn, shape.In[0], step.Outer), (64, shape.InPadded, shape.PassTokens));
+        output = step.TransposedOutput ? Transposed(context) : new TensorMapSource(
+            context, shape.DType, (shape.RestOut, shape.Out[0], step.Outer), (64, shape.OutPadded, shape.StoreTokens));
+        added = step.AddTo is null ? null : Transposed(context);
         long tokenTiles = (step.Outer + shape.TileTokens - 1) / shape.TileTokens;
-        blocks = (uint)Math.Min(device.Traits.Processors, tokenTiles * shape.RowTiles);
+        int processors = device.Traits.Processors;
+        // Blocks that write transposed rows keep to one tile of the factor's rows.
+        blocks = (uint)Math.Min(step.TransposedOutput ? Math.Max(1, processors / shape.RowTiles) * shape.RowTiles : processors, tokenTiles * shape.RowTiles);
         prepared = Prepare((int)tokenTiles);
     }
 
     /// <summary>The kernels of the usual shapes; others are compiled when they are first met.</summary>
-    public static IEnumerable<KernelRequest> Variants =>
+    public static IEnumerable<KernelRequest> Variants => (
         from dtype in new[] { DType.BFloat16, DType.Float16 }
         from modes in UsualModes
         from step in UsualSteps(dtype, modes.Features, modes.Ranks)
-        select Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!);
+        select Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!)).Distinct();
 
     /// <inheritdoc/>
-    public override long WorkspaceBytes => portable?.WorkspaceBytes ?? 0;
+    public override long WorkspaceBytes => Math.Max(portable?.WorkspaceBytes ?? 0, core is null ? 0 : checked(step.Outer * step.In * shape.DType.Size()));
 
     /// <inheritdoc/>
-    public override int Launches => 1;
+    public override int Launches => core is null ? 1 : 2;
 
     /// <inheritdoc/>
-    public override string Description => $"wgmma_modes ({shape}, {blocks} blocks)";
+    public override string Description => $"wgmma_modes ({shape}, {blocks} blocks){(core is null ? "" : $" after {core.Description}")}";
 
     /// <summary>The launcher for a step: this one, or the portable one with the reason in its description.</summary>
     /// <exception cref="NotSupportedException">The output is to be transposed, and this kernel cannot do it.</exception>
@@ -73,26 +80,30 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     /// <exception cref="InvalidOperationException">The input of a transposed product misses 16 bytes.</exception>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        nint from = step.Input is { } operand ? addresses[operand.Slot] : 0, to = addresses[step.Output.Slot];
-        nint added = step.AddTo is { } addTo ? addresses[addTo.Slot] : 0;
+        nint from = addresses[step.Input?.Slot ?? Step.WorkspaceSlot], to = addresses[step.Output.Slot];
+        nint addition = step.AddTo is { } addTo ? addresses[addTo.Slot] : 0;
         if (!Aligned(step.TransposedOutput ? from : from | to))
         {
             RunPortable(addresses, stream);
             return;
         }
 
+        core?.Run(addresses, stream);
+        bool wide = Aligned(to | addition);
         Arguments arguments = prepared;
-        arguments.Input = input is null ? default : input.At(from);
-        arguments.Output = output is null ? default : output.At(to);
+        arguments.Input = input.At(from);
+        arguments.Output = wide ? output.At(to) : default;
+        arguments.Added = wide && added is not null ? added.At(addition) : default;
         arguments.Transposed = to;
-        arguments.Add = added;
-        arguments.Wide = Aligned(to | added) ? 1 : 0;
+        arguments.Add = addition;
+        arguments.Wide = wide ? 1 : 0;
         for (int m = 0; m < step.ModeScales.Length; m++)
         {
             arguments.Modes[m].Scale = addresses[step.ModeScales[m].Slot];
         }
 
-        kernel.Launch(arguments, (blocks, 1, 1), shape.Threads, shape.SharedBytes, stream);
+        // Measured: an early start saves 1 to 2 µs where rows go out, and costs 2 to 4 where transposed rows do.
+        kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps: !step.TransposedOutput);
     }
 
     private static bool Aligned(nint address) => (address & (TensorMapSource.Alignment - 1)) == 0;
@@ -104,16 +115,24 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     {
         var source = new RandomSource(0, Distribution.Normal);
         Operand operand = new(1, dtype);
-        var contract = new KroneckerStep(operand, operand, 1024, 1, [.. features.Zip(ranks, (f, r) => new KroneckerMode(1, f, r, true))], source) { Label = "P" };
+        long length = features.Aggregate(1L, (product, f) => product * f), rank = ranks.Aggregate(1L, (product, r) => product * r);
+        var contract = new KroneckerStep(operand, operand, 8192, 1, [.. features.Zip(ranks, (f, r) => new KroneckerMode(1, f, r, true))], source) { Label = "P" };
         KroneckerStep expand = contract with { Modes = [.. features.Zip(ranks, (f, r) => new KroneckerMode(1, f, r, false))], TransposedOutput = true };
         return
         [
             contract,
-            expand with { Input = null, Core = new CoreSource(source, 0, 1024, expand.In) },
-            expand,
-            expand with { AddTo = operand },
+            expand with { Outer = rank },
+            expand with { Outer = length },
+            expand with { Outer = length, AddTo = operand },
         ];
     }
+
+    // Ternary elements as −1, 0, 1, as in the factors (see RandomSourceArguments.InUnits); their magnitude goes into alpha.
+    private static FillRandomStep Fill(CoreSource core, DType dtype) =>
+        new(new Operand(Step.WorkspaceSlot, dtype), core) { Label = "core", Scale = 1 / RandomSourceArguments.UnitOf(core.Source) };
+
+    private TensorMapSource Transposed(PrimaryContext context) => new(
+        context, shape.DType, (step.Outer, shape.Out[0], shape.RestOut), shape.Unit, (shape.RestOut * step.Outer, step.Outer));
 
     private void RunPortable(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
@@ -134,7 +153,6 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         var arguments = new Arguments
         {
             Factors = new RandomSourceArguments(step.Factors, 0).InUnits,
-            Core = step.Core is { } core ? new RandomSourceArguments(core).InUnits : default,
             Stride = step.Outer,
             Tokens = (int)step.Outer,
             TokenTiles = tokenTiles,
@@ -166,13 +184,13 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     }
 
     /// <summary>The layout of <c>tera::ModesArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential, Size = 448)]
+    [StructLayout(LayoutKind.Sequential, Size = 576)]
     internal struct Arguments
     {
         public TensorMap Input;
         public TensorMap Output;
+        public TensorMap Added;
         public RandomSourceArguments Factors;
-        public RandomSourceArguments Core;
         public ModeTable Modes;
         public nint Transposed;
         public nint Add;

@@ -9,15 +9,13 @@ namespace TeRA.Kernels.Cuda;
 /// in the kernel. A pure function of the step and the device's figures.
 /// </summary>
 /// <param name="DType">Of input and output.</param>
-/// <param name="Core">The distribution of a generated input; null for rows in memory.</param>
 /// <param name="Transposed">Output[out, o].</param>
 /// <param name="Adds">Something is added.</param>
 /// <param name="In">Lengths of the modes before.</param>
 /// <param name="Out">Lengths after.</param>
-/// <param name="Tile">64-row blocks of the small dense factor a warpgroup holds, columns of its tile, stages; whether the two warpgroups split columns instead of rows.</param>
+/// <param name="Tile">64-row blocks of the small dense factor a warpgroup holds at once, columns of its tile, stages; whether the two warpgroups split columns instead of rows.</param>
 internal sealed record WgmmaModesShape(
     DType DType,
-    DistributionKind? Core,
     bool Transposed,
     bool Adds,
     ImmutableArray<int> In,
@@ -27,11 +25,17 @@ internal sealed record WgmmaModesShape(
     /// <summary>The kernel's argument holds this many.</summary>
     public const int MaxModes = 6;
 
+    /// <summary>Threads of a block: one producer warpgroup, two consumers.</summary>
+    public const int Threads = (1 + Consumers) * 128;
+
     private const int Consumers = 2;
-    private const int WarpgroupThreads = 128;
+    private const int Warps = 4;
+    private const int Buffers = 2;
     private const int RowBytes = 128;
     private const int Block = 64;
     private const int LongestFirst = 64;
+    private const int PassColumns = 128;
+    private const int FragmentBytes = 32 * 8;
 
     private const int BarrierBytes = 8;
     private const int BaseAlignment = 1024;
@@ -39,10 +43,7 @@ internal sealed record WgmmaModesShape(
     // What the system keeps of a block's shared memory.
     private const int ReservedShared = 1024;
 
-    private static readonly ImmutableArray<int> Stages = [4, 3, 2];
-
-    /// <summary>Threads of a block.</summary>
-    public int Threads => WarpgroupThreads * (Consumers + (Core is null ? 1 : 2));
+    private static readonly ImmutableArray<int> Stages = [6, 5, 4, 3, 2];
 
     /// <summary>Tiles along the dense factor's rows.</summary>
     public int RowTiles => (RestOut + TileRows - 1) / TileRows;
@@ -54,10 +55,16 @@ internal sealed record WgmmaModesShape(
     public int OutPadded => (Out[0] + 7) / 8 * 8;
 
     /// <summary>Rows of the input that a block's tile spans.</summary>
-    public int TileTokens => (Tile.SplitColumns ? Consumers : 1) * Tile.Columns / InPadded;
+    public int TileTokens => Parts * Tile.Columns / InPadded;
+
+    /// <summary>Rows of the input that one copy brings.</summary>
+    public int PassTokens => PassColumns / InPadded;
 
     /// <summary>Rows of the output that one copy stores.</summary>
-    public int StoreTokens => Math.Min(OutPadded <= 8 ? 16 : OutPadded <= 16 ? 8 : OutPadded <= 32 ? 4 : 2, Tile.Columns / InPadded);
+    public int StoreTokens => Math.Min(OutPadded <= 8 ? 8 : OutPadded <= 16 ? 4 : OutPadded <= 32 ? 2 : 1, Tile.Columns / InPadded);
+
+    /// <summary>Length of the transposed rows that one copy stores, and the numbers of them along the first mode and the others.</summary>
+    public (int Tokens, int First, int Others) Unit => (Math.Min(32, Tile.Columns / InPadded), 8, 16);
 
     /// <summary>Product of the lengths of all modes but the first, before.</summary>
     public int RestIn => Product(In);
@@ -67,15 +74,13 @@ internal sealed record WgmmaModesShape(
 
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes =>
-        (Tile.Stages * StageBytes) + (Transposed ? 0 : Consumers * StoreTokens * OutPadded * RowBytes) + (RowTiles * TileRows * RestIn * 2)
-        + (2 * Tile.Stages * BarrierBytes) + BaseAlignment;
+        (Tile.Stages * Parts * PassColumns * RowBytes) + Math.Max(StagingBytes, TableBytes) + (FactorRows * RestIn * 2)
+        + ((InPadded + 15) / 16 * OutPadded / 8 * FragmentBytes) + (((2 * Tile.Stages) + (Consumers * Warps * Buffers)) * BarrierBytes) + BaseAlignment;
 
     /// <summary>The macros, in the order of the kernel's list.</summary>
     public ImmutableArray<string> Options =>
     [
         ProductConfig.Macro("DTYPE", (int)DType),
-        ProductConfig.Macro("SOURCE", Core is null ? 0 : 1),
-        ProductConfig.Macro("DISTRIBUTION", (int)(Core ?? DistributionKind.Normal)),
         ProductConfig.Macro("TRANSPOSED_OUT", Transposed ? 1 : 0),
         ProductConfig.Macro("ADD", Adds ? 1 : 0),
         ProductConfig.Macro("CHUNKS", Tile.Chunks),
@@ -86,9 +91,18 @@ internal sealed record WgmmaModesShape(
         "-DTERA_MODES_OUT=" + string.Join(',', Out),
     ];
 
+    // Tiles that the warpgroups cut along the columns.
+    private int Parts => Tile.SplitColumns ? Consumers : 1;
+
     private int TileRows => (Tile.SplitColumns ? 1 : Consumers) * Block * Tile.Chunks;
 
-    private int StageBytes => (Tile.SplitColumns ? Consumers : 1) * Tile.Columns * RowBytes;
+    // A block that writes transposed rows holds the factor's rows of its own tiles.
+    private int FactorRows => Transposed ? TileRows : RowTiles * TileRows;
+
+    private int StagingBytes => Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
+
+    // The factors in float32, each from a multiple of 16 bytes, in what becomes the staging.
+    private int TableBytes => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + 1023) / 1024 * 1024;
 
     /// <summary>The kernel's configuration for a step, or null with the reason.</summary>
     public static WgmmaModesShape? Choose(KroneckerStep step, DeviceTraits traits, out string rejection)
@@ -101,13 +115,12 @@ internal sealed record WgmmaModesShape(
 
         var shape = new WgmmaModesShape(
             step.Output.DType,
-            step.Core?.Source.Distribution.Kind,
             step.TransposedOutput,
             step.AddTo is not null,
             [.. step.Modes.Select(mode => (int)mode.In)],
             [.. step.Modes.Select(mode => (int)mode.Out)],
             default);
-        foreach ((int, int, int, bool) tile in Tiles(shape))
+        foreach ((int, int, int, bool) tile in Tiles(shape, step.Outer, traits.Processors))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
             if (candidate.SharedBytes <= traits.SharedMemoryBytes - ReservedShared)
@@ -123,7 +136,7 @@ internal sealed record WgmmaModesShape(
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Core is null ? "" : $", core {Core}")}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}, tile {TileRows}×{Tile.Columns * (Tile.SplitColumns ? Consumers : 1)}, {Tile.Stages} stages");
+        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}, tile {TileRows}×{Tile.Columns * Parts}, {Tile.Stages} stages");
 
     private static string? Rejection(KroneckerStep step, DeviceTraits traits)
     {
@@ -135,7 +148,6 @@ internal sealed record WgmmaModesShape(
             : step.Outer is < Block or > int.MaxValue - 4096 ? "fewer than 64 rows, or more than 32 bits"
             : step.InputScale is not null && step.ModeScales.IsDefaultOrEmpty ? "a scale that is no outer product of the modes'"
             : step.AddTo is not null && !step.TransposedOutput ? "an addition to rows"
-            : step.Core is not null && step.TransposedOutput && modes[0].In > Block / 2 ? "a generated core whose first mode is longer than 32"
             : step.TransposedOutput && step.Outer % 8 != 0 ? "transposed rows that are no multiple of 16 bytes"
             : Modes(modes);
     }
@@ -149,19 +161,24 @@ internal sealed record WgmmaModesShape(
             : null;
     }
 
-    /// <summary>The tiles to try, the best first. Registers bound the accumulators: 64 rows × 256 columns, or 128 × 128, for a warpgroup.</summary>
-    private static IEnumerable<(int Chunks, int Columns, int Stages, bool SplitColumns)> Tiles(WgmmaModesShape shape)
+    /// <summary>The tiles to try, the best first. Registers bound the accumulators of one pass: 64 rows × 128 columns for a warpgroup, or 128 × 128.</summary>
+    private static IEnumerable<(int Chunks, int Columns, int Stages, bool SplitColumns)> Tiles(WgmmaModesShape shape, long tokens, int processors)
     {
         bool narrow = shape.RestOut <= Block;
-        if (shape.Transposed)
+        if (!shape.Transposed)
         {
-            // Eight rows and more, or four at least, make words of a transposed row.
-            int columns = shape.Core is null || shape.InPadded > 32 ? 256 : 128;
-            int chunks = columns == 128 && shape.RestOut > 2 * Block && shape.InPadded == 16 ? 2 : 1;
-            return Stages.Select(stages => (chunks, columns, stages, narrow && columns == 128));
+            return Stages.Select(stages => (shape.RestOut > 2 * Block ? 2 : 1, PassColumns, stages, narrow));
         }
 
-        return Stages.Select(stages => (shape.RestOut > 2 * Block ? 2 : 1, 128, stages, narrow));
+        // Longer transposed rows while there is a tile for every processor; eight of them make a word.
+        int columns = Math.Max(PassColumns, 8 * shape.InPadded);
+        WgmmaModesShape longer = shape with { Tile = (1, 2 * PassColumns, 1, narrow) };
+        if (columns == PassColumns && (tokens + longer.TileTokens - 1) / longer.TileTokens * longer.RowTiles >= processors)
+        {
+            columns = longer.Tile.Columns;
+        }
+
+        return Stages.Select(stages => (1, columns, stages, narrow));
     }
 
     private static int Product(ImmutableArray<int> lengths)

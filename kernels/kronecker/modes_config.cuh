@@ -1,0 +1,129 @@
+// What kernels/kronecker/wgmma_modes.cu and its parts agree on: the argument, the tiles that follow from the macros, and where things lie in
+// shared memory.
+#pragma once
+
+#include "gemm/wgmma_engine.cuh"
+#include "random/distributions.cuh"
+
+namespace tera {
+
+constexpr int kMaximumModes = 6;
+constexpr int kModeIn[] = {TERA_MODES_IN}, kModeOut[] = {TERA_MODES_OUT};
+constexpr int kModes = sizeof(kModeIn) / sizeof(int);
+static_assert(kModes > 1 && kModes <= kMaximumModes && sizeof(kModeIn) == sizeof(kModeOut), "two to six modes");
+
+/// Product of the lengths of modes first, first + 1, …
+constexpr int product(const int (&lengths)[kModes], int first)
+{
+    int result = 1;
+    for (int m = first; m < kModes; ++m) {
+        result *= lengths[m];
+    }
+    return result;
+}
+
+constexpr int kFirstIn = kModeIn[0], kFirstOut = kModeOut[0];
+constexpr int kRestIn = product(kModeIn, 1), kRestOut = product(kModeOut, 1);
+constexpr int kInPadded = kFirstIn <= 8 ? 8 : kFirstIn <= 16 ? 16 : kFirstIn <= 32 ? 32 : 64;
+constexpr int kOutGroups = (kFirstOut + 7) / 8;
+static_assert(kFirstIn <= 64 && kFirstOut <= 64 && kRestIn % 64 == 0, "what the tiles hold");
+
+struct ModeArguments {
+    unsigned stream;
+    int contract;        // the factor is numbered in × out; otherwise out × in
+    const float* scale;  // in numbers, or null
+};
+
+struct ModesArguments {
+    ptx::TensorMap input;   // (i, i₁, t), boxes 64 × kInPadded × kPassTokens
+    ptx::TensorMap output;  // rows: (o, o₁, t), boxes 64 × kOut × kStoreTokens; transposed: (t, o₁, o), boxes kUnitTokens × 8 × 16
+    ptx::TensorMap added;   // as the transposed output
+    RandomSource factors;
+    ModeArguments modes[kMaximumModes];
+    void* transposed;  // (o₁, o) × ld
+    const void* add;   // the same layout
+    long long ld;
+    int tokens, token_tiles;
+    int wide;          // whether transposed rows start at multiples of 16 bytes; otherwise elements go one by one, and the maps are void
+    int padding;
+    float rest_scale;  // a power of two that keeps the sums over i near the size of the input
+    float alpha;       // with that power taken back
+};
+
+constexpr int kConsumers = 2;
+constexpr int kThreads = 128 * (1 + kConsumers);
+constexpr int kStages = TERA_STAGES;
+
+// A warpgroup holds kChunks blocks of 64 rows of F at once and kPassColumns columns of accumulators; a tile's columns take kPasses of them.
+constexpr int kChunks = TERA_CHUNKS;
+constexpr int kPassColumns = 128;
+constexpr int kPasses = TERA_COLUMNS / kPassColumns;
+constexpr int kRegisters = kPassColumns / 2;
+constexpr int kPassTokens = kPassColumns / kInPadded;  // rows t
+constexpr int kTokens = kPasses * kPassTokens;         // of a warpgroup's part of a tile
+constexpr int kColumnParts = TERA_SPLIT_COLUMNS ? kConsumers : 1;
+constexpr int kTileTokens = kColumnParts * kTokens;
+constexpr int kPartBytes = kPassColumns * 128;
+constexpr int kStageBytes = kColumnParts * kPartBytes;
+
+constexpr int kWarpgroupRows = 64 * kChunks;
+constexpr int kTileRows = TERA_SPLIT_COLUMNS ? kWarpgroupRows : kConsumers * kWarpgroupRows;
+constexpr int kRowTiles = (kRestOut + kTileRows - 1) / kTileRows;
+// A block that writes transposed rows works on one tile of F's rows all along and holds no others; the grid is a multiple of kRowTiles.
+constexpr int kFactorRows = TERA_TRANSPOSED_OUT ? kTileRows : kRowTiles * kTileRows;
+
+// Rows out: a store takes kStoreTokens rows of 64 of o, all o₁.
+constexpr int kOut = 8 * kOutGroups;
+constexpr int kStoreLimit = kOut <= 8 ? 8 : kOut <= 16 ? 4 : kOut <= 32 ? 2 : 1;
+constexpr int kStoreTokens = kStoreLimit < kTokens ? kStoreLimit : kTokens;
+constexpr int kStoreBytes = kStoreTokens * kOut * 128;
+
+// Transposed out: a unit of one warp is 16 of o × 8 of o₁ × kUnitTokens of t, rows of t side by side.
+constexpr int kUnitTokens = kTokens < 32 ? kTokens : 32;
+constexpr int kUnitRow = kUnitTokens * 2;
+constexpr int kUnitBytes = 16 * 8 * kUnitRow;
+constexpr int kUnitParts = kTokens / kUnitTokens;
+constexpr int kUnits = kOutGroups * kUnitParts;  // of a tile
+static_assert(!TERA_TRANSPOSED_OUT || (kTokens >= 8 && kChunks == 1), "a word is eight rows t");
+static_assert(TERA_TRANSPOSED_OUT || kPasses == 1, "rows leave after each pass");
+
+constexpr int kBuffers = 2;  // that what leaves takes turns with
+constexpr int kStagingBytes = TERA_TRANSPOSED_OUT ? 4 * kBuffers * kUnitBytes : kBuffers * kStoreBytes;  // of a warpgroup
+
+constexpr int kInBlocks = (kInPadded + 15) / 16;
+constexpr int kFirstFragments = kInBlocks * kOutGroups * 32;
+
+using E = Element<TERA_DTYPE>;
+
+/// Where each table of a factor starts, in floats; a multiple of four.
+constexpr int table_start(int mode)
+{
+    int start = 0;
+    for (int m = 0; m < mode; ++m) {
+        start += (kModeIn[m] * kModeOut[m] + 3) / 4 * 4;
+    }
+    return start;
+}
+
+constexpr int kTableBytes = table_start(kModes) * 4;
+constexpr int kStagingRegion = kConsumers * kStagingBytes > kTableBytes ? kConsumers * kStagingBytes : (kTableBytes + 1023) / 1024 * 1024;
+
+/// Shared memory, as offsets into it.
+struct Shared {
+    unsigned stages, staging, factor, first, full, empty, arrived;
+};
+
+__device__ __forceinline__ Shared layout(unsigned base)
+{
+    Shared s;
+    s.stages = base;
+    s.staging = s.stages + kStages * kStageBytes;  // the tables, until F is made
+    s.factor = s.staging + kStagingRegion;
+    s.first = s.factor + kFactorRows * kRestIn * 2;
+    s.full = s.first + kFirstFragments * 8;
+    s.empty = s.full + kStages * 8;
+    s.arrived = s.empty + kStages * 8;  // what is added to a unit: one barrier a buffer and warp
+    return s;
+}
+
+} // namespace tera
