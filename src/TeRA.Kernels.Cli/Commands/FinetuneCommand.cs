@@ -26,7 +26,7 @@ internal static class FinetuneCommand
     {
         Description = $"Other ways to compare with, any of {string.Join(", ", ComparedMethod.Names)}.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["lotr", "lora", "full"],
     };
-    private static readonly Option<string?> Out = new("--out") { Description = "Folder for the adapters: TeRA's in it, the others' in folders of their names; a temporary one otherwise." };
+    private static readonly Option<string?> Out = new("--out") { Description = "Folder for the frozen base and the adapters, TeRA's in it, the others' in folders of their names; a temporary one otherwise." };
     private static readonly Option<bool> Force = new("--force") { Description = "Replace adapters that are already there." };
 
     public static Command Create()
@@ -97,6 +97,7 @@ internal static class FinetuneCommand
             ["method", "trained", "rank of ΔW", "bytes", "loss", "new task", "old task", "seconds"],
             [.. report.Rows.Select(Cells)]);
         terminal.Line(Text($"device: {report.Device}; {report.Reason}"));
+        terminal.Line(Text($"base: {report.BaseFile}"));
         foreach (FinetuneRow row in report.Rows.Where(row => row.Adapter is not null))
         {
             terminal.Line(Text($"{row.Method}: {row.Adapter}, read back: {row.ReloadedAccuracy:P1} on the new task{(row.IsReadBack ? "" : ", NOT what was saved")}"));
@@ -135,6 +136,7 @@ internal static class FinetuneCommand
             ["adapter"] = row.Adapter,
             ["accuracy_reloaded"] = row.ReloadedAccuracy,
         })]),
+        ["base"] = report.BaseFile,
         ["largest_relative_deviation"] = JsonOutput.Number(report.LargestDeviation),
         ["deviation_ratio"] = JsonOutput.Number(report.DeviationRatio),
         ["deviation_bound"] = AdmittedRatio,

@@ -7,6 +7,24 @@ internal sealed class AdapterStore(string? folder, bool force)
 {
     private readonly string root = folder ?? Directory.CreateTempSubdirectory("tera-adapter-").FullName; // of its own: another run, or another user, may be at it too
 
+    /// <summary>Writes the frozen base that the adapters belong to, so that other commands can use them.</summary>
+    /// <returns>The file.</returns>
+    public string SaveBase(IReadOnlyList<LayerWeights> weights)
+    {
+        string path = Path.Combine(root, "base.safetensors");
+        Directory.CreateDirectory(root);
+        SafetensorsWriter.Write(
+            path,
+            weights.SelectMany(layer => (SafetensorsSource[])
+            [
+                SafetensorsSource.From(layer.Name + ".weight", layer.Weight, layer.OutFeatures, layer.InFeatures),
+                SafetensorsSource.From(layer.Name + ".bias", layer.Bias, layer.OutFeatures),
+            ]),
+            new Dictionary<string, string> { ["format"] = "pt" },
+            force);
+        return path;
+    }
+
     /// <summary>Writes a network's adapter in the format of its method.</summary>
     /// <param name="network">The trained network.</param>
     /// <param name="plan">How it was adapted.</param>

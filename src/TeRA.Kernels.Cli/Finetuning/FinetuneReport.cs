@@ -31,6 +31,9 @@ internal sealed record FinetuneReport
 
     public required IReadOnlyList<FinetuneRow> Rows { get; init; }
 
+    /// <summary>The file with the frozen base.</summary>
+    public required string BaseFile { get; init; }
+
     /// <summary>Largest |y − reference| over the trained layers, in units of the largest |reference|.</summary>
     public required double LargestDeviation { get; init; }
 

@@ -29,6 +29,7 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
             Device = $"{device.Id} ({device.Name})",
             Reason = reason,
             Rows = rows,
+            BaseFile = store.SaveBase(weights),
             LargestDeviation = deviation.Relative,
             DeviationRatio = deviation.Ratio,
             TotalSeconds = clock.Elapsed.TotalSeconds,
