@@ -1,3 +1,5 @@
+using TeRA.Kernels.Formats;
+
 namespace TeRA.Kernels.Cli.Applying;
 
 /// <summary>
@@ -13,7 +15,7 @@ internal sealed class ModuleApplication(
         SafetensorsEntry x = input.Entry(module + ".x");
         (long n, long k) = Size(weight);
         DType dtype = ComputeDType(weight, x);
-        using Tensor w0 = Load(baseModel.FileOf(weight.Name), weight.Name, dtype);
+        using Tensor w0 = LoadWeight(weight.Name, dtype);
         using Tensor? bias = baseModel.Contains(module + ".bias") ? LoadBias(module, n, dtype) : null;
         using Tensor xs = LoadActivation(x.Name, k, dtype, null);
         using AdaptedLinear layer = binding.CreateLayer(module, device, w0, bias, new AdaptedLinearOptions { Path = options.Path });
@@ -47,9 +49,21 @@ internal sealed class ModuleApplication(
     /// <summary>The names in the adapter's file of the layer's parameters: the update's tensors, then the bias if it is trained.</summary>
     private static IEnumerable<string> Names(AdapterModule module) => module.BiasName is { } bias ? module.TensorNames.Append(bias) : module.TensorNames;
 
-    private (long N, long K) Size(SafetensorsEntry weight) => weight.Shape.Length == 2
-        ? (weight.Shape[0], weight.Shape[1])
-        : throw new FileFormatException(baseModel.Path, "shape-mismatch", $"{weight.Name}: expected a matrix [N, K], found {weight}.");
+    private (long N, long K) Size(SafetensorsEntry weight) => weight.Shape.Length != 2
+        ? throw new FileFormatException(baseModel.Path, "shape-mismatch", $"{weight.Name}: expected a matrix [N, K], found {weight}.")
+        : binding.IsBaseTransposed ? (weight.Shape[1], weight.Shape[0])
+        : (weight.Shape[0], weight.Shape[1]);
+
+    private Tensor LoadWeight(string name, DType dtype)
+    {
+        if (!binding.IsBaseTransposed)
+        {
+            return Load(baseModel.FileOf(name), name, dtype);
+        }
+
+        using Tensor stored = baseModel.FileOf(name).ToTensor(name, CpuDevice.Shared);
+        return HostTensors.Convert(TransposedWeight.Of(stored), dtype, device);
+    }
 
     private DType ComputeDType(SafetensorsEntry weight, SafetensorsEntry x)
     {

@@ -79,7 +79,7 @@ internal static class ConvertCommand
 
         try
         {
-            AdapterWriter.Save(output, AdapterConversion.ToLora(binding), new AdapterSaveOptions { Overwrite = force, BaseModelNameOrPath = BaseModel(adapter) });
+            AdapterWriter.Save(output, AdapterConversion.ToLora(binding), new AdapterSaveOptions { Overwrite = force, BaseModelNameOrPath = BaseModel(adapter), IsBaseTransposed = adapter.IsBaseTransposed });
         }
         catch (NotSupportedException reason)
         {

@@ -43,6 +43,9 @@ public abstract class Adapter : IDisposable
     /// <summary>What a user should know and is no problem: that bases are drawn again from a seed, for example.</summary>
     public abstract ImmutableArray<string> Notes { get; }
 
+    /// <summary>Whether the base keeps the weights of the adapter's modules as K×N, inputs first, as GPT-2's Conv1D layers are (PEFT's <c>fan_in_fan_out</c>).</summary>
+    public virtual bool IsBaseTransposed => false;
+
     /// <summary>Trained numbers in the file; frozen bases are not counted.</summary>
     public long TrainedCount => Tensors.Where(tensor => tensor.IsTrained).Sum(tensor => tensor.Count);
 
@@ -75,13 +78,13 @@ public abstract class Adapter : IDisposable
     }
 
     /// <summary>Fits the adapter to the linear layers of a base model, which may have more than the adapter changes.</summary>
-    /// <param name="baseModules">Size of each module of the base, by full name.</param>
+    /// <param name="baseModules">Size of each module of the base, by full name, as <see cref="Checkpoint.Modules"/> gives it: of the weight as the base keeps it, so that with <see cref="IsBaseTransposed"/> it is taken the other way round.</param>
     /// <param name="strict">Whether a problem is an error; otherwise the binding's report tells and its modules are those that fit.</param>
     /// <exception cref="FileFormatException">Something is missing, unexpected or of a wrong shape, and <paramref name="strict"/> is true; or the frozen bases can't be had.</exception>
     public AdapterBinding Bind(IReadOnlyDictionary<string, LayerSize> baseModules, bool strict = true)
     {
         ArgumentNullException.ThrowIfNull(baseModules);
-        AdapterBinding binding = BindModules(baseModules);
+        AdapterBinding binding = BindModules(IsBaseTransposed ? baseModules.ToDictionary(module => module.Key, module => new LayerSize(module.Value.InFeatures, module.Value.OutFeatures)) : baseModules);
         try
         {
             if (strict)

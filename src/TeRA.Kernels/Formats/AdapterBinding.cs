@@ -33,6 +33,9 @@ public sealed class AdapterBinding : IDisposable
     /// <summary>Modules whose weight the adapter leaves alone and whose bias it replaces (PEFT's bias "all").</summary>
     public IEnumerable<string> ModulesWithBiasAlone => otherBiases.Keys.Order(CodePointOrder.Instance);
 
+    /// <summary>Whether the base keeps the weights as K×N (<see cref="Adapter.IsBaseTransposed"/>); layers are given them as N×K all the same.</summary>
+    public bool IsBaseTransposed { get; internal init; }
+
     /// <summary>The frozen bases that all modules share.</summary>
     internal Projection? Projection { get; }
 
@@ -59,7 +62,7 @@ public sealed class AdapterBinding : IDisposable
     /// <summary>A layer with the adapter's values; frozen bases are resident once a device, and layers of one LoTR group have one L and R.</summary>
     /// <param name="module">The module's name.</param>
     /// <param name="device">Where the layer is to be.</param>
-    /// <param name="weight">W0, on that device.</param>
+    /// <param name="weight">W0, N×K, on that device.</param>
     /// <param name="bias">The base's bias, or null; where the adapter trains the bias, its own takes its place.</param>
     /// <param name="options">Choices; null for the defaults. A bias that the adapter trains is a parameter in any case.</param>
     /// <exception cref="ArgumentException">The binding has no such module, or the weight doesn't fit.</exception>

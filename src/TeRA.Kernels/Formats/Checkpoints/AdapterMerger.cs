@@ -82,8 +82,11 @@ internal sealed class AdapterMerger
     {
         string name = module + ".weight";
         DType dtype = checkpoint.Entry(name).DType.ToTensorDType()!.Value;
-        Device device = options.Device is { } chosen && chosen.Supports(dtype) ? chosen : CpuDevice.Shared;
-        using Tensor before = checkpoint.FileOf(name).ToTensor(name, device);
+        // Transposed weights are turned over on the host, which takes longer than the merge itself: they stay there.
+        bool turned = binding.IsBaseTransposed;
+        Device device = options.Device is { } chosen && chosen.Supports(dtype) && !turned ? chosen : CpuDevice.Shared;
+        using Tensor stored = checkpoint.FileOf(name).ToTensor(name, device);
+        using Tensor before = turned ? TransposedWeight.Of(stored) : stored;
         using Tensor after = device.Allocate(dtype, before.Shape);
         using (AdaptedLinear layer = binding.CreateLayer(module, device, before, null))
         {
@@ -93,7 +96,8 @@ internal sealed class AdapterMerger
 
         using Tensor delta = Delta(module, device, before);
         layers.Add(MergeStatistics.Compare(module, before, after, delta));
-        SafetensorsSource.From(name, after).WriteTo(stream);
+        using Tensor result = turned ? TransposedWeight.Of(after) : after;
+        SafetensorsSource.From(name, result).WriteTo(stream);
     }
 
     /// <summary>α·ΔW in float32 (float64 beside float64), whatever the weight's dtype, so that the report sees what was rounded away.</summary>

@@ -25,6 +25,8 @@ internal sealed class PeftAdapter : Adapter
         projection?.Check(file, content);
     }
 
+    public override bool IsBaseTransposed => Config.Flag("fan_in_fan_out", false);
+
     public override ImmutableArray<string> Modules => [.. content.Modules.Keys];
 
     public override LoadReport Report { get; }
@@ -85,7 +87,7 @@ internal sealed class PeftAdapter : Adapter
         found.AddRange(Untouched(baseModules));
         Projection? bases = fitting.Count == 0 ? null : projection?.Resolve(file, content, Largest(baseModules));
         ImmutableArray<AdapterModule> modules = [.. fitting.Select(module => Module(module, baseModules[module], bases))];
-        return new AdapterBinding(LoadReport.From(Path, fitting, found), modules, bases, OtherBiases());
+        return new AdapterBinding(LoadReport.From(Path, fitting, found), modules, bases, OtherBiases()) { IsBaseTransposed = IsBaseTransposed };
     }
 
     protected override void Dispose(bool disposing) => file.Dispose();

@@ -12,7 +12,6 @@ internal static class PeftRefusals
     private static readonly (string Key, string What, string Hint)[] Keys =
     [
         ("modules_to_save", "modules that are saved whole (modules_to_save)", Modules),
-        ("fan_in_fan_out", "weights stored transposed (fan_in_fan_out), as GPT-2's Conv1D layers", Elsewhere),
         ("use_dora", "DoRA (use_dora)", Elsewhere),
         ("lora_bias", "a bias on lora_B (lora_bias)", Elsewhere),
         ("use_qalora", "QALoRA (use_qalora)", Elsewhere),

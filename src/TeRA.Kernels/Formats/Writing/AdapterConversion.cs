@@ -44,7 +44,7 @@ public static class AdapterConversion
         };
         WeightUpdate update = module.Update;
         long rank = update.Core.Rows;
-        return new TrainedModule(module.Name, new LowRankUpdate(update.OutFeatures, update.InFeatures, rank, (double)update.Alpha * rank), [a, b])
+        return new TrainedModule(module.Name, new LowRankUpdate(update.OutFeatures, update.InFeatures, rank, WrittenScale.Of(update.Alpha, rank)), [a, b])
         {
             Bias = module.BiasName is null ? null : module.ReadBias(),
         };

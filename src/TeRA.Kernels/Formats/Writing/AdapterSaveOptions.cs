@@ -9,6 +9,9 @@ public sealed record AdapterSaveOptions
     /// <summary>Where the base model is to be had.</summary>
     public string? BaseModelNameOrPath { get; init; }
 
+    /// <summary>LORA, VERA and RANDLORA: whether the base keeps its weights as K×N (<c>fan_in_fan_out</c>).</summary>
+    public bool IsBaseTransposed { get; init; }
+
     /// <summary>The frozen bases of VeRA and RandLoRA modules, which are written with them.</summary>
     public PeftBases? Bases { get; init; }
 

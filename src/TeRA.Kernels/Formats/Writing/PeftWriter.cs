@@ -58,7 +58,7 @@ internal static class PeftWriter
         .With("bias", modules.Any(module => module.Bias is not null) ? ownBiases : "none")
         .With("target_modules", modules.Select(module => module.Name))
         .WithJson("auto_mapping", "null")
-        .WithJson("fan_in_fan_out", "false")
+        .WithJson("fan_in_fan_out", Flag(options.IsBaseTransposed))
         .WithJson("inference_mode", "true")
         .WithJson("layers_pattern", "null")
         .WithJson("layers_to_transform", "null")

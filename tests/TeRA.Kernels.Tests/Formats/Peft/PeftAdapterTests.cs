@@ -162,7 +162,6 @@ internal sealed class PeftAdapterTests
 
     [TestCase("modules_to_save", """["head"]""", "modules_to_save")]
     [TestCase("use_dora", "true", "DoRA")]
-    [TestCase("fan_in_fan_out", "true", "fan_in_fan_out")]
     [TestCase("lora_bias", "true", "lora_bias")]
     [TestCase("use_qalora", "true", "QALoRA")]
     [TestCase("target_parameters", """["experts.gate"]""", "target_parameters")]
