@@ -2,20 +2,13 @@ using System.Collections.Immutable;
 using FsCheck;
 using FsCheck.Fluent;
 using NUnit.Framework;
-using TeRA.Kernels.Tests.Support;
 using TeRA.Kernels.Verification;
-using Check = TeRA.Kernels.Tests.Support.Check;
 
 namespace TeRA.Kernels.Tests.Correctness;
 
-/// <summary>
-/// What must hold for every shape, tried on a hundred random ones each, the edges weighted: 0, 1, a tile less or more by one, primes, ranks above
-/// their modes. FsCheck shrinks a failure and prints the seed that replays it.
-/// </summary>
-internal sealed class LayerProperties
+/// <summary>TeRA's shapes, the edges weighted: 0, 1, a tile less or more by one, primes, ranks above their modes.</summary>
+internal sealed class LayerProperties : UpdateProperties
 {
-    private const double Tolerance = 1e-11;
-
     private static readonly Gen<long> Lengths = Gen.Elements(1L, 1, 2, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127);
 
     private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 127, 129, 257);
@@ -23,80 +16,18 @@ internal sealed class LayerProperties
     private static readonly Gen<Distribution> Distributions =
         Gen.Elements(Distribution.Normal, Distribution.Uniform, Distribution.Rademacher, Distribution.Ternary(0.375));
 
-    private static Arbitrary<(LayerShape Shape, Distribution Distribution)> Problems => (
+    private protected override Arbitrary<(WeightUpdate Update, long Tokens)> Problems => (
         from tokens in Tokens
         from rows in Side
         from columns in Side
         from distribution in Distributions
-        select (new LayerShape(tokens, rows.Modes, rows.Ranks, columns.Modes, columns.Ranks), distribution)).ToArbitrary();
+        select ((WeightUpdate)new LayerShape(tokens, rows.Modes, rows.Ranks, columns.Modes, columns.Ranks).Tera(distribution), tokens)).ToArbitrary();
 
     private static Gen<(ImmutableArray<long> Modes, ImmutableArray<long> Ranks)> Side =>
         from order in Gen.Choose(1, 4)
         from modes in Gen.ArrayOf(Lengths, order)
         from ranks in Gen.ArrayOf(Gen.Elements(1L, 1, 2, 3, 4, 5, 8, 17), order)
         select (Bounded(modes, 130), Bounded(ranks, 40));
-
-    private static Device Device => DeviceUnderTest.Cpu;
-
-    [Test]
-    public void The_paths_agree() => ForAll((data, unused) =>
-    {
-        LayerValues merged = Run(data, ExecutionPath.Merged), factored = Run(data, ExecutionPath.Factored);
-        foreach (((string name, _, double[] a), (_, _, double[] b)) in merged.Quantities(data.Update).Zip(factored.Quantities(data.Update)))
-        {
-            Close(name, a, b);
-        }
-    });
-
-    [Test]
-    public void Both_paths_agree_with_the_reference() => ForAll((data, unused) =>
-    {
-        foreach (ExecutionPath path in new[] { ExecutionPath.Merged, ExecutionPath.Factored })
-        {
-            Assert.That(LayerComparer.Compare(data, Run(data, path)).Where(error => error.Comparison.Status == ComparisonStatus.Failed), Is.Empty);
-        }
-    });
-
-    [Test]
-    public void Y_is_linear_in_X() => ForAll((data, path) =>
-    {
-        double[] other = SeededValues.Normal(data.X.Length, 77, DType.Float64);
-        LayerData withoutBias = data with { Bias = null };
-        double[] sum = Run(withoutBias with { X = [.. data.X.Zip(other, (x, z) => x - (3 * z))] }, path).Y;
-        double[] first = Run(withoutBias, path).Y, second = Run(withoutBias with { X = other }, path).Y;
-        Close("y", sum, [.. first.Zip(second, (a, b) => a - (3 * b))]);
-    });
-
-    [Test]
-    public void Tokens_do_not_see_each_other() => ForAll((data, path) =>
-    {
-        long half = data.Tokens / 2;
-        LayerData Part(long from, long to) => data with
-        {
-            Tokens = to - from,
-            X = data.X[(int)(from * data.InFeatures)..(int)(to * data.InFeatures)],
-            OutputGradient = data.OutputGradient[(int)(from * data.OutFeatures)..(int)(to * data.OutFeatures)],
-        };
-        LayerValues whole = Run(data, path), first = Run(Part(0, half), path), second = Run(Part(half, data.Tokens), path);
-        Close("y", whole.Y, [.. first.Y, .. second.Y]);
-        Close("dx", whole.InputGradient, [.. first.InputGradient, .. second.InputGradient]);
-        for (int i = 0; i < whole.Gradients.Length; i++)
-        {
-            Close("gradients add up", whole.Gradients[i], [.. first.Gradients[i].Zip(second.Gradients[i], (a, b) => a + b)]);
-        }
-    });
-
-    [Test]
-    public void The_update_is_linear_in_each_vector() => ForAll((data, path) =>
-    {
-        for (int i = 0; i < data.Trained.Length; i++)
-        {
-            double[] other = SeededValues.Normal(data.Trained[i].Length, 78, DType.Float64);
-            double[] sum = Run(Replace(data, i, [.. data.Trained[i].Zip(other, (v, w) => v + (2 * w))]), path).Delta;
-            double[] first = Run(data, path).Delta, second = Run(Replace(data, i, other), path).Delta;
-            Close($"vector {i}", sum, [.. first.Zip(second, (a, b) => a + (2 * b))]);
-        }
-    });
 
     [Test]
     public void The_scale_multiplies_the_update() => ForAll((data, path) =>
@@ -105,51 +36,6 @@ internal sealed class LayerProperties
         var scaled = new TeraUpdate(tera.RowModes, tera.RowRanks, tera.ColumnModes, tera.ColumnRanks, tera.Source.Seed, tera.Source.Distribution, -4 * tera.Scale);
         Close("delta", Run(data with { Update = scaled }, path).Delta, Array.ConvertAll(Run(data, path).Delta, value => -4 * value));
     });
-
-    [Test]
-    public void Backward_is_the_transpose_of_forward() => ForAll((data, path) =>
-    {
-        LayerValues values = Run(data with { Bias = null }, path);
-        double left = values.Y.Zip(data.OutputGradient, (a, b) => a * b).Sum(), right = values.InputGradient.Zip(data.X, (a, b) => a * b).Sum();
-        double size = values.Y.Zip(data.OutputGradient, (a, b) => Math.Abs(a * b)).Sum() + 1;
-        Assert.That(left, Is.EqualTo(right).Within(Tolerance * size));
-    });
-
-    [Test]
-    public void A_vector_times_its_gradient_is_the_updates_share_of_the_loss() => ForAll((data, path) =>
-    {
-        // Y's update part is homogeneous of degree one in every vector, so v·∂L/∂v = Σ dY∘(α·X·ΔWᵀ) for each.
-        LayerValues values = Run(data, path);
-        double share = Dense.Multiply(data.X, Dense.Transpose(values.Delta, data.OutFeatures, data.InFeatures), data.Tokens, data.OutFeatures, data.InFeatures)
-            .Zip(data.OutputGradient, (a, b) => a * b).Sum();
-        double size = DenseReference.Compute(data, Magnitude.Absolute).Gradients[0].Zip(data.Trained[0], (a, b) => Math.Abs(a * b)).Sum() + 1;
-        for (int i = 0; i < data.Trained.Length; i++)
-        {
-            Assert.That(values.Gradients[i].Zip(data.Trained[i], (a, b) => a * b).Sum(), Is.EqualTo(share).Within(Tolerance * size));
-        }
-    });
-
-    private static void ForAll(Action<LayerData, ExecutionPath> property) =>
-        FsCheck.Fluent.Prop.ForAll(Problems, problem =>
-        {
-            LayerData data = LayerData.Normal(problem.Shape.Tera(problem.Distribution), problem.Shape.Tokens, DType.Float64, bias: true);
-            property(data, problem.Shape.Tokens % 2 == 0 ? ExecutionPath.Merged : ExecutionPath.Factored);
-        }).QuickCheckThrowOnFailure();
-
-    private static LayerValues Run(LayerData data, ExecutionPath path) => LayerRunner.Run(Device, data, new AdaptedLinearOptions { Path = path });
-
-    private static LayerData Replace(LayerData data, int index, double[] vector)
-    {
-        double[][] trained = [.. data.Trained];
-        trained[index] = vector;
-        return data with { Trained = trained };
-    }
-
-    private static void Close(string name, double[] actual, double[] expected)
-    {
-        double size = expected.Select(Math.Abs).DefaultIfEmpty().Max();
-        Check.That(Comparer.Within(name, actual, expected, Tolerance * (size + 1), zerosAreRight: true));
-    }
 
     private static ImmutableArray<long> Bounded(long[] lengths, long limit)
     {
