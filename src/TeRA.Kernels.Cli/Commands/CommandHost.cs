@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Cli.Output;
 
@@ -35,6 +36,19 @@ internal static class CommandHost
             ? drawn
             : throw new UsageException($"{DrawnAsOption.Name}: expected bfloat16 or float16, found '{result.GetValue(DrawnAsOption)}'."),
     };
+
+    /// <summary>Refuses smaller numbers, with the option's name.</summary>
+    public static Option<T> AtLeast<T>(this Option<T> option, long minimum)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && long.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) && number < minimum)
+            {
+                result.AddError($"{option.Name} must be at least {minimum}, found {number}.");
+            }
+        });
+        return option;
+    }
 
     public static void SetAction(Command command, Func<ParseResult, CommandContext, int> action) =>
         command.SetAction(result => Run(result.GetValue(JsonOption), context => action(result, context)));

@@ -103,7 +103,7 @@ internal static class FinetuneCommand
             terminal.Line(Text($"{row.Method}: {row.Adapter}, read back: {row.ReloadedAccuracy:P1} on the new task{(row.IsReadBack ? "" : ", NOT what was saved")}"));
         }
 
-        terminal.Line(Text($"largest deviation of the trained layers from the dense float64 reference: {report.LargestDeviation:E1} relative, {report.DeviationRatio:F2} roundoffs of the terms (bound {AdmittedRatio:F0})"));
+        terminal.Line(Text($"largest deviation of the trained layers from the dense float64 reference: {report.LargestDeviation:0.0E-0} relative, {report.DeviationRatio:F2} roundoffs of the terms (bound {AdmittedRatio:F0})"));
         terminal.Line(Text($"total {report.TotalSeconds:F1} s"));
     }
 
@@ -145,16 +145,6 @@ internal static class FinetuneCommand
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static Option<int> Number(string name, int value, int minimum, string description)
-    {
-        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number < minimum)
-            {
-                result.AddError($"{name} must be at least {minimum}, found {number}.");
-            }
-        });
-        return option;
-    }
+    private static Option<int> Number(string name, int value, int minimum, string description) =>
+        new Option<int>(name) { Description = description, DefaultValueFactory = _ => value }.AtLeast(minimum);
 }

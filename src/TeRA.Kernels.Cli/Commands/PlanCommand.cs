@@ -9,11 +9,11 @@ namespace TeRA.Kernels.Cli.Commands;
 /// <summary><c>tera plan</c>: what would run for a layer, without running it.</summary>
 internal static class PlanCommand
 {
-    private static readonly Option<long> OutFeatures = new("--out") { Description = "N, output features.", Required = true };
-    private static readonly Option<long> InFeatures = new("--in") { Description = "K, input features.", Required = true };
-    private static readonly Option<long> Tokens = new("--tokens") { Description = "B, rows of X.", Required = true };
+    private static readonly Option<long> OutFeatures = new Option<long>("--out") { Description = "N, output features.", Required = true }.AtLeast(1);
+    private static readonly Option<long> InFeatures = new Option<long>("--in") { Description = "K, input features.", Required = true }.AtLeast(1);
+    private static readonly Option<long> Tokens = new Option<long>("--tokens") { Description = "B, rows of X.", Required = true }.AtLeast(0);
     private static readonly Option<string> Method = new("--method") { Description = MethodChoice.Names + ".", DefaultValueFactory = _ => "tera" };
-    private static readonly Option<long?> Rank = new("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r of the others (16 for lora and lotr, 32 for randlora, 256 for vera otherwise)." };
+    private static readonly Option<long?> Rank = new Option<long?>("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r of the others (16 for lora and lotr, 32 for randlora, 256 for vera otherwise)." }.AtLeast(1);
     private static readonly Option<string> Pairing = new("--pairing") { Description = "paper or peft: which columns of randlora's B meet which rows of A.", DefaultValueFactory = _ => "paper" };
     private static readonly Option<bool> TrainSides = new("--train-sides") { Description = "Train lotr's shared L and R instead of drawing them." };
     private static readonly Option<string?> RowModes = new("--row-modes") { Description = "AxBxC with product N; proposed otherwise." };
@@ -52,7 +52,8 @@ internal static class PlanCommand
         }
         catch (ArgumentException error)
         {
-            throw new UsageException(error.Message);
+            // Without the name of the parameter: it is no option.
+            throw new UsageException(error.Message.Split(" (Parameter '")[0]);
         }
     }
 

@@ -21,7 +21,7 @@ internal sealed class PendingFile : IDisposable
         temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
         if (Directory.Exists(path) || (!overwrite && File.Exists(path)))
         {
-            throw new IOException($"{path}: there is already a {(Directory.Exists(path) ? "folder" : "file")} of this name; choose another name{(overwrite ? string.Empty : " or allow overwriting")}.");
+            throw new IOException($"{path}: there is already a {(Directory.Exists(path) ? "folder" : "file")} of this name; choose another name{(overwrite ? string.Empty : " or allow overwriting (--force in tera)")}.");
         }
 
         stream = Guard(() => new FileStream(temporary, new FileStreamOptions

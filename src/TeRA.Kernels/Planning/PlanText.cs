@@ -62,7 +62,7 @@ internal static class PlanText
     private static void Append(
         StringBuilder text, string name, LayerPass pass, double seconds, int? launches, ImmutableArray<string> kernels, DeviceTraits traits)
     {
-        string launched = launches is { } count ? $", {count} launches" : "";
+        string launched = launches is { } count and > 0 ? $", {count} launches" : "";
         text.AppendLine($"{name}: predicted {Time(seconds)}, {Count(pass.Operations)}op, {Size(pass.Bytes)}{launched}");
         for (int i = 0; i < pass.Steps.Length; i++)
         {
