@@ -19,6 +19,7 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
         var clock = Stopwatch.StartNew();
         (Digits Training, Digits HeldOut) shifted = (old.Training.Shift(), old.HeldOut.Shift());
         IReadOnlyList<LayerWeights> weights = Pretrain();
+        string baseFile = store.SaveBase(weights); // now: a full disk should show before the long part
         var rows = new List<FinetuneRow> { Base(weights, shifted.HeldOut) };
         var tera = new MethodPlan(options.Update);
         rows.Add(Adapt(tera, weights, shifted, network => Train("TeRA", network, shifted, options.LearningRate), null, out LayerDeviation deviation));
@@ -29,7 +30,7 @@ internal sealed class FinetuneRun(FinetuneOptions options, Device device, string
             Device = $"{device.Id} ({device.Name})",
             Reason = reason,
             Rows = rows,
-            BaseFile = store.SaveBase(weights),
+            BaseFile = baseFile,
             LargestDeviation = deviation.Relative,
             DeviationRatio = deviation.Ratio,
             TotalSeconds = clock.Elapsed.TotalSeconds,

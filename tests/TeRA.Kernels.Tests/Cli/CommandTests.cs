@@ -11,7 +11,6 @@ public class CommandTests
     [TestCase("nonsense")]
     [TestCase("finetune --epochs nonsense")]
     [TestCase("finetune --epochs 0")]
-    [TestCase("plan --out 0 --in 4 --tokens 4")]
     [TestCase("plan --out 4 --in 4 --tokens 4 --rank 0")]
     [TestCase("finetune --distribution cauchy")]
     [TestCase("finetune --modes 256=17x15")]

@@ -11,7 +11,7 @@ internal sealed class LayerProperties : UpdateProperties
 {
     private static readonly Gen<long> Lengths = Gen.Elements(1L, 1, 2, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127);
 
-    private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 127, 129, 257);
+    private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 127, 129, 257, 1025, 3001);
 
     private static readonly Gen<Distribution> Distributions =
         Gen.Elements(Distribution.Normal, Distribution.Uniform, Distribution.Rademacher, Distribution.Ternary(0.375));

@@ -9,7 +9,7 @@ internal sealed class MethodProperties : UpdateProperties
 {
     private static readonly Gen<long> Lengths = Gen.Elements(1L, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65);
 
-    private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 2, 3, 8, 17, 33, 65, 129);
+    private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 2, 3, 8, 17, 33, 65, 129, 1025, 3001);
 
     private protected override Arbitrary<(WeightUpdate Update, long Tokens)> Problems => (
         from n in Lengths
