@@ -1,6 +1,7 @@
 // The gradients of the core's diagonals from H in memory (R×S, TERA_DTYPE), with the core G regenerated beside it:
 //   row_gradient[r]    = alpha · Σ_s H[r, s]·G[r, s]·column_scale[s]
 //   column_gradient[s] = alpha · Σ_r H[r, s]·G[r, s]·row_scale[r]
+// H may lie in several layers, as a product in parts leaves it: they are added in order first.
 //
 // Mapping: a block has 256 columns and tile_rows rows; a warp takes every eighth of these, a lane eight neighbours of a row, which it loads
 // and generates at once. Sums along rows are added over the warp, sums along columns stay with the lane until the block's last row, then the
@@ -12,7 +13,7 @@
 
 namespace tera::gemm {
 
-/// The same layout as the C# struct CoreMarginalsLauncher.Arguments.
+/// The same layout as the C# struct CoreMarginalsPass.Arguments.
 struct CoreMarginalsArguments {
     const Element<TERA_DTYPE>::Storage* h;
     const float* row_scale;
@@ -22,16 +23,17 @@ struct CoreMarginalsArguments {
     Core core;
     u32 tile_rows; // of a block, a multiple of eight
     u32 tiles_n;
+    i32 layers; // of H; one, but for float32
+    i32 padding;
 };
 
 constexpr int kMarginalWarps = 8;
 constexpr int kMarginalColumns = 256; // eight for each lane
 
-/// Eight neighbours of a row of H from column s on; zeros past its end.
-__device__ __forceinline__ void load_eight(const CoreMarginalsArguments& p, bool whole, i64 r, i64 s, float (&h)[8])
+/// Eight neighbours of a row, or those `left` that it has, and zeros.
+__device__ __forceinline__ void load_eight(const Element<TERA_DTYPE>::Storage* from, bool whole, i64 left, float (&h)[8])
 {
     using E = Element<TERA_DTYPE>;
-    const auto* from = p.h + r * p.core.columns + s;
     if (whole) {
         if constexpr (TERA_DTYPE == kFloat32) {
             const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
@@ -49,7 +51,23 @@ __device__ __forceinline__ void load_eight(const CoreMarginalsArguments& p, bool
     } else {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            h[i] = s + i < p.core.columns ? E::decode(from[i]) : 0.0f;
+            h[i] = i < left ? E::decode(from[i]) : 0.0f;
+        }
+    }
+}
+
+/// The same of H: the sum of its layers.
+__device__ __forceinline__ void load_sum(const CoreMarginalsArguments& p, const Element<TERA_DTYPE>::Storage* from, bool whole, i64 left, float (&h)[8])
+{
+    load_eight(from, whole, left, h);
+#pragma unroll 4
+    for (i32 layer = 1; TERA_DTYPE == kFloat32 && layer < p.layers; ++layer) {
+        float more[8];
+        from += p.core.rows * p.core.columns;
+        load_eight(from, whole, left, more);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            h[i] += more[i];
         }
     }
 }
@@ -86,12 +104,13 @@ __device__ __forceinline__ void sum_tile(const CoreMarginalsArguments& p, i64 fi
         scale[i] = s + i < p.core.columns ? p.column_scale[s + i] : 0.0f;
         sum[i] = 0.0f;
     }
+    i64 r = first_row + threadIdx.x / 32, number = r * p.core.columns + s;
 #pragma unroll 1
-    for (i64 r = first_row + threadIdx.x / 32; r < end; r += kMarginalWarps) {
+    for (; r < end; r += kMarginalWarps, number += kMarginalWarps * p.core.columns) {
         float h[8], g[8];
-        load_eight(p, whole, r, s, h);
+        load_sum(p, p.h + number, whole, p.core.columns - s, h);
         const float d = p.row_scale[r];
-        Generator::generate(p.core, static_cast<u64>(r * p.core.columns + s), g);
+        Generator::generate(p.core, static_cast<u64>(number), g);
         float row = 0.0f;
 #pragma unroll
         for (int i = 0; i < 8; ++i) {

@@ -1,5 +1,5 @@
-// Both gradients of the core's diagonals from their partial sums, alpha · Σ_layer partial[layer][i]: the end of core_projection.cu,
-// wgmma_projection.cu and core_marginals.cu.
+// Both gradients of the core's diagonals from their partial sums, alpha · Σ_layer partial[layer][i]: the end of core_projection.cu
+// and core_marginals.cu.
 //   A block has 32 neighbours of one gradient: its eight warps add every eighth layer each, in ascending order; then the warps in order.
 #include "common/host_device.cuh"
 

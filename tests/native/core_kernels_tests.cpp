@@ -65,16 +65,16 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     }
 }
 
-void marginals(i64 r, i64 s, u32 tile_rows, int shift, int distribution)
+void marginals(i64 r, i64 s, u32 tile_rows, int shift, int layers, int distribution)
 {
-    std::vector<E::Storage> h(r * s + shift);
-    for (i64 i = 0; i < r * s + shift; ++i) {
+    std::vector<E::Storage> h(layers * r * s + shift);
+    for (i64 i = 0; i < layers * r * s + shift; ++i) {
         h[i] = E::encode(static_cast<float>((i * 5 + 3) % 7) - 3.0f);
     }
     std::vector<float> d = numbers(r), e = numbers(s), rows(r, NAN), columns(s, NAN);
     const u32 tiles_m = tiles(r, tile_rows), tiles_n = tiles(s, kMarginalColumns);
     std::vector<float> row_partial(tiles_n * r, NAN), column_partial(tiles_m * s, NAN);
-    const CoreMarginalsArguments p{h.data() + shift, d.data(), e.data(), row_partial.data(), column_partial.data(), {source_of(distribution, 0), r, s}, tile_rows, tiles_n};
+    const CoreMarginalsArguments p{h.data() + shift, d.data(), e.data(), row_partial.data(), column_partial.data(), {source_of(distribution, 0), r, s}, tile_rows, tiles_n, layers};
     emulated::launch(tiles_m * tiles_n, 1, 32 * kMarginalWarps, [&] { core_marginals(p); });
     const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
         static_cast<i32>(tiles_n), static_cast<i32>(tiles_m), 0.5f, tiles(r, kSumElements)};
@@ -82,7 +82,11 @@ void marginals(i64 r, i64 s, u32 tile_rows, int shift, int distribution)
     std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
     for (i64 i = 0; i < r; ++i) {
         for (i64 j = 0; j < s; ++j) {
-            const double x = 0.5 * E::decode(h[shift + i * s + j]) * random_element(p.core.source, i * s + j);
+            double sum = 0;
+            for (int layer = 0; layer < layers; ++layer) {
+                sum += E::decode(h[shift + (layer * r + i) * s + j]);
+            }
+            const double x = 0.5 * sum * random_element(p.core.source, i * s + j);
             row_sum[i] += x * e[j], row_size[i] += std::fabs(x * e[j]);
             column_sum[j] += x * d[i], column_size[j] += std::fabs(x * d[i]);
         }
@@ -140,9 +144,9 @@ int main()
             expansion(1, 1, 1, 1, over, false, distribution);
             expansion(2, 2, 40, 3, over, false, distribution);
         }
-        marginals(33, 264, 16, 0, distribution);
-        marginals(20, 520, 8, 1, distribution);
-        marginals(9, 37, 8, 0, distribution);
+        marginals(33, 264, 16, 0, TERA_DTYPE == kFloat32 ? 5 : 1, distribution);
+        marginals(20, 520, 8, 1, 1, distribution);
+        marginals(9, 37, 8, 0, TERA_DTYPE == kFloat32 ? 3 : 1, distribution);
         matrix({{16, 8}, {5, 3}}, distribution % 2 == 0, true, 3, distribution);
         matrix({{3, 2}, {1, 5}, {7, 1}}, distribution % 2 == 1, distribution < 2, 1, distribution);
     }

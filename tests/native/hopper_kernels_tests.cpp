@@ -1,5 +1,5 @@
 // The Hopper kernels themselves, compiled for the host over the emulation of their instructions (emulated/): copy engine, barriers, swizzled
-// operands of wgmma, fragments, epilogues, against plain loops on integers. TERA_KERNEL: 0 wgmma_product, 1 wgmma_projection, 2 wgmma_modes,
+// operands of wgmma, fragments, epilogues, against plain loops on integers. TERA_KERNEL: 0 wgmma_product, 2 wgmma_modes,
 // 3 wgmma_thin_product.
 #include "check.h"
 #include "emulated/cuda.h"
@@ -8,9 +8,6 @@
 
 #if TERA_KERNEL == 0
 #include "gemm/wgmma_product.cu"
-#elif TERA_KERNEL == 1
-#include "gemm/wgmma_projection.cu"
-#include "gemm/core_projection_sum.cu"
 #elif TERA_KERNEL == 3
 #include "gemm/wgmma_thin_product.cu"
 #else
@@ -119,60 +116,6 @@ void run()
         product(136, 4 * kTileN, 72, 2, {.bias = true, .width = kTileN, .block_k = 72});
         product(200, 4 * kTileN, 64, 1, {.width = 2 * kTileN, .block_k = 136});
     }
-}
-#elif TERA_KERNEL == 1
-void projection(int tokens, int r, int s, int part_length, int blocks)
-{
-    Matrix q = random_matrix(tokens * r), right = random_matrix(tokens * s);
-    std::vector<float> d(r), e(s), rows(r, NAN), columns(s, NAN);
-    for (auto& value : d) {
-        value = static_cast<float>(random_integer(2));
-    }
-    for (auto& value : e) {
-        value = static_cast<float>(random_integer(2));
-    }
-    WgmmaProjectionArguments p{};
-    p.q = map_of(q, r, tokens, 64, 64);
-    p.p = map_of(right, s, tokens, 64, 64);
-    p.row_scale = d.data(), p.column_scale = e.data();
-    p.core = {12345, 7, static_cast<u32>(TERA_DISTRIBUTION), 10923, 1.7320508f};
-    p.rows = r, p.columns = s, p.tokens = tokens, p.part_length = part_length;
-    p.tiles_m = tiles(r, kTileM), p.tiles_n = tiles(s, kTileN), p.parts = tiles(tokens, part_length);
-    std::vector<float> row_partial(p.parts * p.tiles_n * r, NAN), column_partial(p.parts * p.tiles_m * s, NAN);
-    p.row_partial = row_partial.data(), p.column_partial = column_partial.data();
-    emulated::launch(blocks, 1, 128 * (kConsumers + 1), [&] { wgmma_projection(p); });
-    using namespace tera::gemm;
-    const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
-        p.parts * p.tiles_n, p.parts * p.tiles_m, 0.5f, static_cast<u32>(tiles(r, kSumElements))};
-    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
-
-    std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
-    for (int i = 0; i < r; ++i) {
-        for (int j = 0; j < s; ++j) {
-            double h = 0, size = 0;
-            for (int b = 0; b < tokens; ++b) {
-                const double term = E::decode(q[b * r + i]) * static_cast<double>(E::decode(right[b * s + j]));
-                h += term;
-                size += std::fabs(term);
-            }
-            const double g = 0.5 * random_element(p.core, static_cast<u64>(i) * s + j);
-            row_sum[i] += h * g * e[j], row_size[i] += size * std::fabs(g * e[j]);
-            column_sum[j] += h * g * d[i], column_size[j] += size * std::fabs(g * d[i]);
-        }
-    }
-    for (int i = 0; i < r; ++i) {
-        check(std::fabs(rows[i] - row_sum[i]) <= 16 * 0x1p-24 * row_size[i], "row gradient %d of %dx%dx%d is %g, not %g", i, r, s, tokens, rows[i], row_sum[i]);
-    }
-    for (int j = 0; j < s; ++j) {
-        check(std::fabs(columns[j] - column_sum[j]) <= 16 * 0x1p-24 * column_size[j], "column gradient %d of %dx%dx%d is %g, not %g", j, r, s, tokens, columns[j], column_sum[j]);
-    }
-}
-
-void run()
-{
-    projection(64, 128, 256, 64, 1);
-    projection(200, 136, 264, 128, 2);
-    projection(130, 72, 520, 64, 3);
 }
 #elif TERA_KERNEL == 3
 /// D = long·thin, its sums in TERA_PARTS parts; C is D or its transpose.

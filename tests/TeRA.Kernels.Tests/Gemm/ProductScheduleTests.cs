@@ -82,7 +82,7 @@ internal sealed class ProductScheduleTests
         Assert.That(Unsafe.SizeOf<CoreProductLauncher.Arguments>(), Is.EqualTo(144));
         Assert.That(Unsafe.SizeOf<CoreProjectionLauncher.Arguments>(), Is.EqualTo(112));
         Assert.That(Unsafe.SizeOf<CoreSumLauncher.Arguments>(), Is.EqualTo(64));
-        Assert.That(Unsafe.SizeOf<CoreMarginalsLauncher.Arguments>(), Is.EqualTo(88));
+        Assert.That(Unsafe.SizeOf<CoreMarginalsPass.Arguments>(), Is.EqualTo(96));
         Assert.That(Unsafe.SizeOf<CoreExpansionLauncher.Arguments>(), Is.EqualTo(120));
         Assert.That(Unsafe.SizeOf<KroneckerMatrixLauncher.Arguments>(), Is.EqualTo(64 + (32 * 24)));
     });

@@ -40,7 +40,7 @@ internal sealed class CoreProjectionLauncher : CompiledStep
 
     /// <inheritdoc/>
     public override string Description =>
-        $"core_projection ({schedule}) + {sum.Name}{(NotOnHopper is null ? "" : $", not wgmma_projection: {NotOnHopper}")}";
+        $"core_projection ({schedule}) + {sum.Name}{(NotOnHopper is null ? "" : $", not wgmma_product: {NotOnHopper}")}";
 
     /// <summary>On a Hopper GPU, why its own kernel does not run this step.</summary>
     public string? NotOnHopper { get; init; }

@@ -30,12 +30,12 @@ internal sealed class WgmmaProductLauncher : CompiledStep
     private readonly TensorMapSource? blockB;
     private readonly uint processors;
 
-    private WgmmaProductLauncher(CudaDevice device, MatrixProductStep step)
+    private WgmmaProductLauncher(CudaDevice device, MatrixProductStep step, bool inLayers = false)
     {
         this.step = step;
         portable = new MatrixProductLauncher(device, step);
         schedule = WgmmaProductSchedule.Choose(step);
-        sum = schedule.Parts > 1 ? new SplitSumLauncher(device, step.A.DType) : null;
+        sum = schedule.Parts > 1 && !inLayers ? new SplitSumLauncher(device, step.A.DType) : null;
         bool single = step.C.DType == DType.Float32 || sum is not null;
         kernel = device.Kernels.Load(Request(
             step.A.DType, step.LayoutA, step.LayoutB, single ? DType.Float32 : step.C.DType, schedule.TileN, schedule.Adds, step.Blocks?.LayoutB));
@@ -72,6 +72,9 @@ internal sealed class WgmmaProductLauncher : CompiledStep
            select Request(dtype, Layout.Normal, layoutB, dtype, tileN, adds, blocks),
     ];
 
+    /// <summary>Blocks that share each tile's sum.</summary>
+    public int Parts => schedule.Parts;
+
     /// <inheritdoc/>
     public override long WorkspaceBytes => Math.Max(portable.WorkspaceBytes, sum is null ? 0 : checked(schedule.Parts * step.M * step.N * sizeof(float)));
 
@@ -81,7 +84,7 @@ internal sealed class WgmmaProductLauncher : CompiledStep
     /// <inheritdoc/>
     public override string Description => string.Create(
         CultureInfo.InvariantCulture,
-        $"wgmma_product ({step.A.DType.Label()}, A{Mark(step.LayoutA)}·B{Mark(step.LayoutB)}{Extras}, tile 128×{schedule.TileN}×64, {schedule.Stages} stages, {processors} blocks{(sum is null ? ")" : $", sum in {schedule.Parts} parts of {schedule.PartLength}) + split_sum")}");
+        $"wgmma_product ({step.A.DType.Label()}, A{Mark(step.LayoutA)}·B{Mark(step.LayoutB)}{Extras}, tile 128×{schedule.TileN}×64, {schedule.Stages} stages, {processors} blocks{(schedule.Parts == 1 ? "" : $", sum in {schedule.Parts} parts of {schedule.PartLength}")}){(sum is null ? "" : " + split_sum")}");
 
     private string Extras =>
         (step.Blocks is { } blocks ? $" + A·B{Mark(blocks.LayoutB)} by blocks" : "") + (schedule.Adds ? " + addend" : "");
@@ -101,6 +104,12 @@ internal sealed class WgmmaProductLauncher : CompiledStep
             ? new WgmmaProductLauncher(device, step)
             : new MatrixProductLauncher(device, step) { NotOnHopper = hopper ? rejection : null };
     }
+
+    /// <summary>
+    /// A product into float32 whose parts stay as they are: C is <see cref="Parts"/> layers, which the caller adds. The step is one that
+    /// <see cref="WgmmaProductRules"/> takes, without bias or addend, and its operands are aligned.
+    /// </summary>
+    public static WgmmaProductLauncher InLayers(CudaDevice device, MatrixProductStep step) => new(device, step, inLayers: true);
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
