@@ -4,8 +4,8 @@ using TeRA.Kernels.Steps;
 namespace TeRA.Kernels.Planning;
 
 /// <summary>
-/// Predicted time of a step: its launch, plus the longer of its memory traffic and its arithmetic. Good enough to choose between
-/// paths, whose times differ by factors; not a promise.
+/// Predicted time of a step: its launch, plus the longer of its memory traffic and its arithmetic, or what <see cref="HopperCosts"/> has measured.
+/// Good enough to choose between ways; not a promise.
 /// </summary>
 internal static class CostModel
 {
@@ -22,31 +22,29 @@ internal static class CostModel
     private const double TokensPerTile = 128;
 
     /// <summary>Seconds of one step.</summary>
-    public static double Seconds(Step step, DeviceTraits traits)
-    {
-        double arithmetic = (step.Operations / Rate(step, traits))
-            + (Generated(step, traits) * OperationsPerGeneratedNumber / traits.SingleOperationsPerSecond);
-        return traits.LaunchSeconds + Math.Max(step.Bytes / traits.BytesPerSecond, arithmetic);
-    }
+    public static double Seconds(Step step, DeviceTraits traits) => traits.LaunchSeconds + (HopperCosts.Seconds(step, traits) ?? Roofline(step, traits));
 
     /// <summary>Seconds of all steps.</summary>
     public static double Seconds(LayerPass pass, DeviceTraits traits) => pass.Steps.Sum(step => Seconds(step, traits));
 
+    private static double Roofline(Step step, DeviceTraits traits)
+    {
+        double arithmetic = (step.Operations / Rate(step, traits))
+            + (Generated(step, traits) * OperationsPerGeneratedNumber / traits.SingleOperationsPerSecond);
+        return Math.Max(step.Bytes / traits.BytesPerSecond, arithmetic);
+    }
+
     private static double Rate(Step step, DeviceTraits traits) => step switch
     {
-        MatrixProductStep product => Matrix(product.A.DType, traits) * Share(traits, WgmmaProductRules.Rejection(product, traits) is null),
-        CoreProductStep product => Matrix(product.A.DType, traits) * Share(traits, false),
-        CoreProjectionStep projection => Matrix(projection.Q.DType, traits) * Share(traits, WgmmaProjectionLauncher.Rejection(projection, traits) is null),
-        KroneckerStep kronecker => (OnTensorCores(kronecker, traits) ? Matrix(kronecker.Output.DType, traits) : traits.SingleOperationsPerSecond) * KroneckerEfficiency,
+        MatrixProductStep product => Matrix(product.A.DType, traits) * PortableShare(traits),
+        CoreProductStep product => Matrix(product.A.DType, traits) * PortableShare(traits),
+        CoreProjectionStep projection => Matrix(projection.Q.DType, traits) * PortableShare(traits),
+        KroneckerStep kronecker => (traits.Kind != DeviceKind.Cuda ? Matrix(kronecker.Output.DType, traits) : traits.SingleOperationsPerSecond) * KroneckerEfficiency,
         _ => traits.SingleOperationsPerSecond,
     };
 
     // Hopper's rate is that of its own kernels.
-    private static double Share(DeviceTraits traits, bool own) => own || traits.Architecture != WgmmaProductRules.Architecture ? 1 : PortableShareOnHopper;
-
-    // The portable Kronecker kernels of CUDA devices multiply in float32 on the vector units.
-    private static bool OnTensorCores(KroneckerStep step, DeviceTraits traits) =>
-        traits.Kind != DeviceKind.Cuda || WgmmaModesShape.Choose(step, traits, out _) is not null;
+    private static double PortableShare(DeviceTraits traits) => traits.Architecture == WgmmaProductRules.Architecture ? PortableShareOnHopper : 1;
 
     private static double Matrix(DType dtype, DeviceTraits traits) => dtype switch
     {
@@ -59,6 +57,8 @@ internal static class CostModel
     {
         FillRandomStep fill => (double)fill.Core.R * fill.Core.S,
         KroneckerStep { Core: { } core } => (double)core.R * core.S,
+        CoreExpansionStep expansion => (double)expansion.Core.R * expansion.Core.S,
+        CoreMarginalsStep marginals => (double)marginals.Core.R * marginals.Core.S,
         CoreProductStep product => (double)product.Core.R * product.Core.S * Tiles(product.Tokens, traits),
         CoreProjectionStep projection => (double)projection.Core.R * projection.Core.S,
         _ => 0,

@@ -1,3 +1,4 @@
+using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Planning;
@@ -9,8 +10,8 @@ namespace TeRA.Kernels.Planning;
 /// </summary>
 internal sealed class DenseRules : UpdateRules
 {
-    // A prediction must be better by more than it is exact.
-    private const double ClearlyLess = 0.9;
+    // α joins a 16-bit factor before it multiplies; float16 has few exponents to spare.
+    private const double LargestJoinedAlpha = 256;
 
     private static readonly string[] Names = ["Left", "Core", "Right"];
     private static readonly string[] FromInputNames = ["Z", "P", "X"];
@@ -50,26 +51,8 @@ internal sealed class DenseRules : UpdateRules
             ? (Load(pass, first), Load(pass, last), $"{Names[first]}·{Names[last]}")
             : ShorterPair(pass);
         var w = new MatrixView(target, pass.Problem.OutFeatures, pass.Problem.InFeatures);
-        if (baseWeight is not { } start)
-        {
-            pass.Add(w.Product($"W = α·{product}", a, b, update.Alpha));
-            return;
-        }
-
-        long elements = w.Rows * w.Columns;
-        List<Step> inPlace = start == target ? [] : [new ConvertStep(start, target, elements) { Label = "W = W0" }];
-        inPlace.Add(w.Product($"W += α·{product}", a, b, update.Alpha, accumulate: true));
-        Step[] Apart(Operand delta) => SumOfProduct(w, start, (w with { Operand = delta }).Product($"ΔW = α·{product}", a, b, update.Alpha));
-
-        // The sum apart is rounded once too, from a product in the parameters' dtype: more memory traffic, but some devices' fastest products
-        // add to nothing of 16 bits. Predicted before its scratch is named.
-        DType wide = pass.Problem.ParameterDType;
-        bool apart = wide != pass.Problem.DType && Seconds(pass, Apart(new Operand(Step.WorkspaceSlot, wide))) < ClearlyLess * Seconds(pass, inPlace);
-        IEnumerable<Step> cheaper = apart ? Apart(pass.Scratch("ΔW", wide, elements)) : inPlace;
-        foreach (Step step in cheaper)
-        {
-            pass.Add(step);
-        }
+        string sum = baseWeight is null ? "W =" : baseWeight == target ? "W +=" : "W = W0 +";
+        pass.Add(w.Product($"{sum} α·{product}", a, b, update.Alpha) with { AddTo = baseWeight });
     }
 
     /// <inheritdoc/>
@@ -78,6 +61,16 @@ internal sealed class DenseRules : UpdateRules
         MatrixView input = FromInput(pass, first), y = new(pass.Output, pass.Problem.Tokens, pass.Problem.OutFeatures);
         pass.Add(y.Product($"Y += α·{FromInputName(first)}·{Names[first]}ᵀ", input, Load(pass, first).T, update.Alpha, accumulate: true));
     }
+
+    /// <inheritdoc/>
+    public override MatrixProductStep? JoinOutput(PassBuilder pass, MatrixProductStep product) => CanJoin(pass, product, AsItWillLie(pass, first).T)
+        ? Join(product, FromInput(pass, first, scaled: true), Load(pass, first).T, $"{FromInputName(first, scaled: true)}·{Names[first]}ᵀ")
+        : null;
+
+    /// <inheritdoc/>
+    public override MatrixProductStep? JoinInputGradient(PassBuilder pass, MatrixProductStep product) => CanJoin(pass, product, AsItWillLie(pass, last))
+        ? Join(product, FromOutput(pass, last, scaled: true), Load(pass, last), $"{FromOutputName(last, scaled: true)}·{Names[last]}")
+        : null;
 
     /// <inheritdoc/>
     public override void AddToInputGradient(PassBuilder pass)
@@ -98,27 +91,37 @@ internal sealed class DenseRules : UpdateRules
             }
 
             MatrixView gradient = matrices.Gradient(pass, operators[i], Names[i], out bool accumulate);
-            string label = $"gradient of {matrices.TrainedName(operators[i], Names[i])} {(accumulate ? "+=" : "=")} α·";
+            string label = $"gradient of {matrices.TrainedName(operators[i], Names[i])} {(accumulate ? "+=" : "=")} ";
             if (project)
             {
                 pass.Add(Projection(pass, i, gradient, label, accumulate));
             }
             else
             {
-                MatrixView output = FromOutput(pass, i), input = FromInput(pass, i);
-                pass.Add(gradient.Product($"{label}{FromOutputName(i)}ᵀ·{FromInputName(i)}", output.T, input, update.Alpha, accumulate));
+                pass.Add(Contraction(pass, i, gradient, label, accumulate));
             }
 
             matrices.AddScaleGradients(pass, operators[i], Names[i]);
         }
     }
 
-    private static double Seconds(PassBuilder pass, IEnumerable<Step> steps) => steps.Sum(step => CostModel.Seconds(step, pass.Traits));
+    private static MatrixProductStep Join(MatrixProductStep product, MatrixView a, MatrixView b, string term) => product with
+    {
+        Label = $"{product.Label} + {term}", Blocks = new BlockProduct(a.Operand, b.Operand, b.Rows, b.Columns) { LayoutB = b.Layout },
+    };
 
     private static bool IsMatrix(UpdateOperator candidate) => candidate is not IdentityOperator;
 
-    private static Step[] SumOfProduct(MatrixView w, Operand start, MatrixProductStep product) =>
-        [product, new ScaledAddStep(start, product.C, w.Operand, w.Rows * w.Columns) { Label = "W = W0 + ΔW" }];
+    /// <summary>The gradient of an operator from what dY becomes left of it and X right of it. One of them may carry α already, from a joined product.</summary>
+    private MatrixProductStep Contraction(PassBuilder pass, int i, MatrixView gradient, string label, bool accumulate)
+    {
+        bool outputScaled = i == last && first != last && pass.Known(FromOutputName(i, scaled: true)) is not null;
+        bool inputScaled = !outputScaled && i == first && first != last && pass.Known(FromInputName(i, scaled: true)) is not null;
+        MatrixView output = FromOutput(pass, i, outputScaled), input = FromInput(pass, i, inputScaled);
+        bool scaled = outputScaled || inputScaled;
+        string product = $"{FromOutputName(i, outputScaled)}ᵀ·{FromInputName(i, inputScaled)}";
+        return gradient.Product(scaled ? label + product : $"{label}α·{product}", output.T, input, scaled ? 1 : update.Alpha, accumulate);
+    }
 
     /// <summary>
     /// Of two matrices one trains: through dW = dYᵀ·X it takes B·N·K + N·K·R multiplications, by contracting first B·R·(N + K), where R is the length
@@ -142,8 +145,8 @@ internal sealed class DenseRules : UpdateRules
         MatrixView dw = gradient.Layout == Layout.Normal ? new(buffer, n, k) : new MatrixView(buffer, k, n).T;
         pass.Add(dw.Product("dW = dYᵀ·X", new MatrixView(pass.OutputGradient, b, n).T, new MatrixView(pass.Input, b, k)));
         return trained == first
-            ? gradient.Product($"{label}dW·{Names[last]}ᵀ", dw, Load(pass, last).T, update.Alpha, accumulate)
-            : gradient.Product($"{label}{Names[first]}ᵀ·dW", Load(pass, first).T, dw, update.Alpha, accumulate);
+            ? gradient.Product($"{label}α·dW·{Names[last]}ᵀ", dw, Load(pass, last).T, update.Alpha, accumulate)
+            : gradient.Product($"{label}α·{Names[first]}ᵀ·dW", Load(pass, first).T, dw, update.Alpha, accumulate);
     }
 
     private void BuildFromOne(PassBuilder pass, Operand? baseWeight, Operand target)
@@ -168,6 +171,20 @@ internal sealed class DenseRules : UpdateRules
         }
     }
 
+    /// <summary>Whether the term with this last factor may join the product: the factor before it takes α, so there must be one.</summary>
+    private bool CanJoin(PassBuilder pass, MatrixProductStep product, MatrixView factor)
+    {
+        bool fits = pass.Problem.DType != DType.Float16 || Math.Abs(update.Alpha) <= LargestJoinedAlpha;
+        return first != last && fits && WgmmaProductRules.Rejection(Join(product, factor, factor, ""), pass.Traits) is null;
+    }
+
+    /// <summary>An operator's matrix before it is loaded.</summary>
+    private MatrixView AsItWillLie(PassBuilder pass, int i)
+    {
+        bool transposed = operators[i] is TransposedOperator;
+        return new MatrixView(new Operand(Step.WorkspaceSlot, pass.Problem.DType), operators[i].Rows, operators[i].Columns, transposed ? Layout.Transposed : Layout.Normal);
+    }
+
     /// <summary>All three are matrices: the shorter of Left·Core and Core·Right first.</summary>
     private (MatrixView A, MatrixView B, string Product) ShorterPair(PassBuilder pass)
     {
@@ -185,8 +202,8 @@ internal sealed class DenseRules : UpdateRules
         return (Load(pass, 0), u, "Left·T");
     }
 
-    /// <summary>X after the operators right of number <paramref name="i"/>.</summary>
-    private MatrixView FromInput(PassBuilder pass, int i)
+    /// <summary>X after the operators right of number <paramref name="i"/>; times α when <paramref name="scaled"/>.</summary>
+    private MatrixView FromInput(PassBuilder pass, int i, bool scaled = false)
     {
         if (i == operators.Length - 1)
         {
@@ -195,24 +212,25 @@ internal sealed class DenseRules : UpdateRules
 
         if (!IsMatrix(operators[i + 1]))
         {
-            return FromInput(pass, i + 1);
+            return FromInput(pass, i + 1, scaled);
         }
 
         UpdateOperator next = operators[i + 1];
-        if (pass.Known(FromInputNames[i]) is { } known)
+        string name = FromInputName(i, scaled);
+        if (pass.Known(name) is { } known)
         {
             return new MatrixView(known, pass.Problem.Tokens, next.Rows);
         }
 
         MatrixView source = FromInput(pass, i + 1), matrix = Load(pass, i + 1);
         bool keep = pass.Problem is { KeepContractions: true, NeedParameterGradients: true };
-        var result = new MatrixView(pass.ScratchOrKept(FromInputNames[i], pass.Problem.DType, pass.Problem.Tokens * next.Rows, keep), pass.Problem.Tokens, next.Rows);
-        pass.Add(result.Product($"{FromInputNames[i]} = {FromInputName(i + 1)}·{Names[i + 1]}ᵀ", source, matrix.T));
+        var result = new MatrixView(pass.ScratchOrKept(name, pass.Problem.DType, pass.Problem.Tokens * next.Rows, keep), pass.Problem.Tokens, next.Rows);
+        pass.Add(result.Product($"{name} = {(scaled ? "α·" : "")}{FromInputName(i + 1)}·{Names[i + 1]}ᵀ", source, matrix.T, scaled ? update.Alpha : 1));
         return result;
     }
 
-    /// <summary>dY after the operators left of number <paramref name="i"/>.</summary>
-    private MatrixView FromOutput(PassBuilder pass, int i)
+    /// <summary>dY after the operators left of number <paramref name="i"/>; times α when <paramref name="scaled"/>.</summary>
+    private MatrixView FromOutput(PassBuilder pass, int i, bool scaled = false)
     {
         if (i == 0)
         {
@@ -221,26 +239,29 @@ internal sealed class DenseRules : UpdateRules
 
         if (!IsMatrix(operators[i - 1]))
         {
-            return FromOutput(pass, i - 1);
+            return FromOutput(pass, i - 1, scaled);
         }
 
         UpdateOperator previous = operators[i - 1];
-        if (pass.Known(FromOutputNames[i]) is { } known)
+        string name = FromOutputName(i, scaled);
+        if (pass.Known(name) is { } known)
         {
             return new MatrixView(known, pass.Problem.Tokens, previous.Columns);
         }
 
         MatrixView source = FromOutput(pass, i - 1), matrix = Load(pass, i - 1);
-        var result = new MatrixView(pass.Scratch(FromOutputNames[i], pass.Problem.DType, pass.Problem.Tokens * previous.Columns), pass.Problem.Tokens, previous.Columns);
-        pass.Add(result.Product($"{FromOutputNames[i]} = {FromOutputName(i - 1)}·{Names[i - 1]}", source, matrix));
+        var result = new MatrixView(pass.Scratch(name, pass.Problem.DType, pass.Problem.Tokens * previous.Columns), pass.Problem.Tokens, previous.Columns);
+        pass.Add(result.Product($"{name} = {(scaled ? "α·" : "")}{FromOutputName(i - 1)}·{Names[i - 1]}", source, matrix, scaled ? update.Alpha : 1));
         return result;
     }
 
-    private string FromInputName(int i) =>
-        i == operators.Length - 1 || IsMatrix(operators[i + 1]) ? FromInputNames[i] : FromInputName(i + 1);
+    private string FromInputName(int i, bool scaled = false) =>
+        i == operators.Length - 1 || IsMatrix(operators[i + 1]) ? Factor(scaled) + FromInputNames[i] : FromInputName(i + 1, scaled);
 
-    private string FromOutputName(int i) =>
-        i == 0 || IsMatrix(operators[i - 1]) ? FromOutputNames[i] : FromOutputName(i - 1);
+    private string FromOutputName(int i, bool scaled = false) =>
+        i == 0 || IsMatrix(operators[i - 1]) ? Factor(scaled) + FromOutputNames[i] : FromOutputName(i - 1, scaled);
+
+    private static string Factor(bool scaled) => scaled ? "α" : "";
 
     private MatrixView Load(PassBuilder pass, int i) => matrices.Load(pass, operators[i], Names[i]);
 }

@@ -5,7 +5,19 @@ namespace TeRA.Kernels.Planning;
 /// <summary>What forward leaves in the context for backward, and where. Filled while the forward pass is built, read by the backward pass.</summary>
 internal sealed class KeptLayout
 {
-    private readonly List<PlanBuffer> buffers = [];
+    private readonly List<PlanBuffer> buffers;
+
+    /// <summary>Nothing is kept yet.</summary>
+    public KeptLayout()
+        : this([], 0)
+    {
+    }
+
+    private KeptLayout(IEnumerable<PlanBuffer> buffers, long byteCount)
+    {
+        this.buffers = [.. buffers];
+        ByteCount = byteCount;
+    }
 
     /// <summary>Bytes of the context.</summary>
     public long ByteCount { get; private set; }
@@ -21,6 +33,9 @@ internal sealed class KeptLayout
         ByteCount += ScratchLayout.Align(buffer.ByteCount);
         return buffer;
     }
+
+    /// <summary>Another with the same entries so far.</summary>
+    public KeptLayout Copy() => new(buffers, ByteCount);
 
     /// <summary>The entry of this name, or null.</summary>
     public PlanBuffer? Find(string name) => buffers.Find(buffer => buffer.Name == name);

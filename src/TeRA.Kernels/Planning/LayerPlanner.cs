@@ -66,8 +66,7 @@ internal static class LayerPlanner
 
     private static LayerPlan Candidate(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
     {
-        var kept = new KeptLayout();
-        LayerPass forward = Forward(problem, traits, path, kept);
+        (LayerPass forward, KeptLayout kept) = Forward(problem, traits, path);
         LayerPass backward = problem.NeedBackward ? Backward(problem, traits, path, kept) : LayerPass.Empty;
         return new LayerPlan(problem, path, forward, backward, kept.Buffers, kept.ByteCount, traits);
     }
@@ -78,9 +77,9 @@ internal static class LayerPlanner
             Reasons = ["there are no tokens: nothing runs, and no gradient changes"],
         };
 
-    private static LayerPass Forward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
+    private static (LayerPass Pass, KeptLayout Kept) Forward(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
     {
-        var pass = new PassBuilder(problem, traits, kept, mayKeep: true);
+        var pass = new PassBuilder(problem, traits, new KeptLayout(), mayKeep: true);
         Operand weight = pass.Weight;
         if (path == ExecutionPath.Merged)
         {
@@ -89,16 +88,12 @@ internal static class LayerPlanner
             BuildWeight(pass, pass.Weight, weight);
         }
 
-        pass.Add(new MatrixProductStep(pass.Input, weight, pass.Output, problem.Tokens, problem.OutFeatures, problem.InFeatures)
+        var product = new MatrixProductStep(pass.Input, weight, pass.Output, problem.Tokens, problem.OutFeatures, problem.InFeatures)
         {
             Label = $"Y = X·{WeightName(path)}ᵀ{(problem.HasBias || problem.TrainBias ? " + b" : "")}", LayoutB = Layout.Transposed, Bias = BiasOf(pass),
-        });
-        if (path == ExecutionPath.Factored)
-        {
-            ForEach(pass, rules => rules.AddToOutput(pass));
-        }
-
-        return pass.Build();
+        };
+        AddProduct(pass, path, product, static (rules, trial, alone) => rules.JoinOutput(trial, alone), static (rules, trial) => rules.AddToOutput(trial));
+        return (pass.Build(), pass.Kept);
     }
 
     private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
@@ -107,14 +102,11 @@ internal static class LayerPlanner
         if (problem.NeedInputGradient)
         {
             Operand weight = path == ExecutionPath.Merged ? MergedWeight(pass) : pass.Weight;
-            pass.Add(new MatrixProductStep(pass.OutputGradient, weight, pass.InputGradient, problem.Tokens, problem.InFeatures, problem.OutFeatures)
+            var product = new MatrixProductStep(pass.OutputGradient, weight, pass.InputGradient, problem.Tokens, problem.InFeatures, problem.OutFeatures)
             {
                 Label = $"dX = dY·{WeightName(path)}",
-            });
-            if (path == ExecutionPath.Factored)
-            {
-                ForEach(pass, rules => rules.AddToInputGradient(pass));
-            }
+            };
+            AddProduct(pass, path, product, static (rules, trial, alone) => rules.JoinInputGradient(trial, alone), static (rules, trial) => rules.AddToInputGradient(trial));
         }
 
         if (problem.NeedParameterGradients)
@@ -124,6 +116,45 @@ internal static class LayerPlanner
         }
 
         return pass.Build();
+    }
+
+    /// <summary>
+    /// The frozen layer's product and, on the factored path, the updates' terms. One of them may join the product, where its sums cost no memory traffic;
+    /// the others are added after it. Of these ways the one predicted to be shortest is gone.
+    /// </summary>
+    private static void AddProduct(
+        PassBuilder pass,
+        ExecutionPath path,
+        MatrixProductStep product,
+        Func<UpdateRules, PassBuilder, MatrixProductStep, MatrixProductStep?> join,
+        Action<UpdateRules, PassBuilder> add)
+    {
+        if (path != ExecutionPath.Factored)
+        {
+            pass.Add(product);
+            return;
+        }
+
+        const int none = -1;
+        pass.GoShortest(Enumerable.Range(none, pass.Problem.Updates.Length + 1).Select(joining => (Func<PassBuilder, bool>)(trial =>
+        {
+            MatrixProductStep? joined = joining == none ? product : null;
+            ForEach(trial, rules => joined = trial.Scope.Number == joining ? join(rules, trial, product) : joined);
+            if (joined is null)
+            {
+                return false;
+            }
+
+            trial.Add(joined);
+            ForEach(trial, rules =>
+            {
+                if (trial.Scope.Number != joining)
+                {
+                    add(rules, trial);
+                }
+            });
+            return true;
+        })));
     }
 
     private static Operand MergedWeight(PassBuilder pass)

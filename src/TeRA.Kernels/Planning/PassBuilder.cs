@@ -9,8 +9,8 @@ namespace TeRA.Kernels.Planning;
 /// <param name="mayKeep">True for the forward pass, which adds to <paramref name="kept"/>; the others only read it.</param>
 internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, KeptLayout kept, bool mayKeep)
 {
-    private readonly List<Step> steps = [];
-    private readonly List<PlanBuffer> buffers = [LayerPass.Empty.Buffers[0]];
+    private List<Step> steps = [];
+    private List<PlanBuffer> buffers = [LayerPass.Empty.Buffers[0]];
 
     /// <summary>The layer.</summary>
     public LayerProblem Problem { get; } = problem;
@@ -68,7 +68,7 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
         }
 
         string scoped = Scope.Prefix + name;
-        PlanBuffer entry = kept.Find(scoped) ?? kept.Add(scoped, dtype, count);
+        PlanBuffer entry = Kept.Find(scoped) ?? Kept.Add(scoped, dtype, count);
         return Bind(scoped, dtype, count, BufferRole.Kept, 0, entry.Offset);
     }
 
@@ -81,11 +81,32 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
             return new Operand(buffer.Slot, buffer.DType);
         }
 
-        return kept.Find(scoped) is { } entry ? Bind(scoped, entry.DType, entry.Count, BufferRole.Kept, 0, entry.Offset) : null;
+        return Kept.Find(scoped) is { } entry ? Bind(scoped, entry.DType, entry.Count, BufferRole.Kept, 0, entry.Offset) : null;
     }
+
+    /// <summary>What the context holds after this pass.</summary>
+    public KeptLayout Kept { get; private set; } = kept;
 
     /// <summary>Appends a step.</summary>
     public void Add(Step step) => steps.Add(step);
+
+    /// <summary>Goes the way whose steps are predicted to take the shortest time, the first of equals. Each is tried on a copy.</summary>
+    /// <param name="ways">At least one that is open; a way returns false where it is not.</param>
+    public void GoShortest(params IEnumerable<Func<PassBuilder, bool>> ways)
+    {
+        (PassBuilder Trial, double Seconds)? best = null;
+        foreach (Func<PassBuilder, bool> way in ways)
+        {
+            PassBuilder trial = Copy();
+            if (way(trial) && trial.Seconds() is var seconds && !(seconds >= best?.Seconds))
+            {
+                best = (trial, seconds);
+            }
+        }
+
+        PassBuilder taken = best?.Trial ?? throw new InvalidOperationException("No way is open: a pass needs one that every device takes.");
+        (steps, buffers, Kept) = (taken.steps, taken.buffers, taken.Kept);
+    }
 
     /// <summary>The pass, with its scratch placed.</summary>
     public LayerPass Build()
@@ -103,6 +124,10 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
 
         return new LayerPass([.. steps], [.. buffers], total);
     }
+
+    private double Seconds() => steps.Sum(step => CostModel.Seconds(step, Traits));
+
+    private PassBuilder Copy() => new(Problem, Traits, Kept.Copy(), mayKeep) { steps = [.. steps], buffers = [.. buffers], Scope = Scope };
 
     private Operand Bind(string name, DType dtype, long count, BufferRole role, int index = 0, long offset = 0)
     {

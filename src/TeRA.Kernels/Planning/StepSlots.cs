@@ -8,9 +8,12 @@ internal static class StepSlots
     /// <summary>The slots of every operand, in no particular order.</summary>
     public static IEnumerable<int> Of(Step step) => step switch
     {
-        MatrixProductStep s => Slots(s.A, s.B, s.C, s.Bias),
+        MatrixProductStep s => Slots(s.A, s.B, s.C, s.AddTo, s.Bias, s.Blocks?.A, s.Blocks?.B),
         KroneckerStep s => Slots([s.Input, s.Output, s.InputScale, s.AddTo, .. s.ModeScales]),
         CoreProductStep s => Slots(s.A, s.C, s.Scale),
+        CoreExpansionStep s => Slots(s.Output, s.RowScale, s.ColumnScale),
+        CoreMarginalsStep s => Slots(s.H, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
+        KroneckerMatrixStep s => Slots(s.Output),
         CoreProjectionStep s => Slots(s.Q, s.P, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
         OuterVectorsStep s => [.. s.Vectors.Select(vector => vector.Operand.Slot), s.Output.Slot, .. s.More.SelectMany(Of)],
         VectorMarginalsStep s => [s.Full.Slot, .. s.Vectors.Select(vector => vector.Operand.Slot), .. s.Gradients.Select(gradient => gradient.Slot), .. s.More.SelectMany(Of)],

@@ -14,6 +14,15 @@ internal abstract class UpdateRules
     /// <summary>Y += α·X·ΔWᵀ.</summary>
     public abstract void AddToOutput(PassBuilder pass);
 
+    /// <summary>
+    /// Y's product with the term α·X·ΔWᵀ in the same accumulators, and before it, in the pass, the steps that its operands need. The product is returned
+    /// and not added: null, and nothing added, where the device has no fast kernel for it.
+    /// </summary>
+    public abstract MatrixProductStep? JoinOutput(PassBuilder pass, MatrixProductStep product);
+
+    /// <summary>The same for dX and the term α·dY·ΔW.</summary>
+    public abstract MatrixProductStep? JoinInputGradient(PassBuilder pass, MatrixProductStep product);
+
     /// <summary>dX += α·dY·ΔW.</summary>
     public abstract void AddToInputGradient(PassBuilder pass);
 

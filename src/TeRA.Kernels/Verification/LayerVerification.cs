@@ -70,7 +70,7 @@ internal static class LayerVerification
 
     /// <summary>
     /// The shape in integers with α = ½ and Rademacher factors, when every number that a device may store on the way is exact in the dtype:
-    /// activations have two ±1 a row, so no partial sum exceeds 2·R·S, and weights no more than 2 + R·S/2. With fewer than five tokens such
+    /// activations have two ±1 a row, so no partial sum exceeds 2·R·S, weights no more than 2 + R·S/2, and what becomes of dW no more than 4·B. With fewer than five tokens such
     /// sparse data may leave a gradient zero altogether, which would prove nothing.
     /// </summary>
     public static VerificationCase? IntegerCase(LayerShape shape, DType dtype)
@@ -78,7 +78,7 @@ internal static class LayerVerification
         const double Alpha = 0.5;
         TeraUpdate update = shape.TeraWithAlpha(Distribution.Rademacher, Alpha);
         double partialSum = (2.0 * update.Core.Rows * update.Core.Columns) + 8;
-        bool exact = shape.Tokens is 0 or >= 5 && partialSum <= 1 / dtype.UnitRoundoff() && shape.Tokens * partialSum * partialSum < 1 / dtype.ParameterDType().UnitRoundoff();
+        bool exact = shape.Tokens is 0 or >= 5 && Math.Max(partialSum, 4.0 * shape.Tokens) <= 1 / dtype.UnitRoundoff() && shape.Tokens * partialSum * partialSum < 1 / dtype.ParameterDType().UnitRoundoff();
         return exact ? new($"{shape}, integers", update, shape.Tokens, dtype, Bias: true, Exact: true) : null;
     }
 

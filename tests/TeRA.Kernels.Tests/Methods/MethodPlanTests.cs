@@ -22,11 +22,14 @@ internal sealed class MethodPlanTests
     }
 
     [Test]
-    public void The_weight_is_added_to_in_place()
+    public void The_weight_starts_from_W0_in_the_product_itself()
     {
-        LayerPlan plan = Plan(8192, new RandLoraUpdate(4096, 4096, 32, RandLoraPairing.Paper));
-        Assert.That(Labels(plan.Forward), Has.Some.EqualTo("W += α·Left·Right").And.None.Contains("ΔW"));
-        Assert.That(plan.ForwardBuffers.Select(buffer => buffer.Name), Has.None.EqualTo("ΔW"), "what was only considered takes no memory");
+        var update = new RandLoraUpdate(4096, 4096, 32, RandLoraPairing.Paper);
+        LayerPlan plan = Plan(8192, update);
+        Assert.That(Labels(plan.Forward), Has.Some.EqualTo("W = W0 + α·Left·Right"));
+        Assert.That(plan.Forward.Steps.OfType<ConvertStep>().Any(step => step.Count == 4096 * 4096), Is.False, "W0 is not copied");
+        LayerPlan two = LayerPlanner.Plan(plan.Problem with { Updates = [update, update], Path = ExecutionPath.Merged }, DeviceTraits.H100);
+        Assert.That(Labels(two.Forward), Has.Some.EqualTo("W = W0 + α·Left·Right").And.Some.EqualTo("W += α·Left·Right"));
     }
 
     [Test]

@@ -10,9 +10,10 @@ internal sealed class LayerPlannerTests
     private static readonly TeraUpdate Rank512 = TeraUpdate.Propose(4096, 4096);
 
     [Test]
-    public void Many_tokens_take_the_merged_path()
+    public void Full_rank_takes_the_merged_path_and_a_low_rank_the_factored_one_which_joins_the_frozen_product()
     {
-        LayerPlan plan = Plan(8192, Rank512);
+        LayerPlan plan = Plan(8192, TeraUpdate.Propose(4096, 4096, rankFraction: 1));
+        Assert.That(Plan(8192, Rank512).Path, Is.EqualTo(ExecutionPath.Factored));
         Assert.That(plan.Path, Is.EqualTo(ExecutionPath.Merged));
         Assert.That(plan.Reasons[0], Does.StartWith("merged taken: predicted ").And.Contains("the shorter of the two"));
         Assert.That(plan.Reasons[1], Does.StartWith("factored rejected: predicted ").And.Contains(", of it "));
@@ -47,7 +48,7 @@ internal sealed class LayerPlannerTests
     [Test]
     public void The_merged_tera_plan_has_these_steps()
     {
-        LayerPlan plan = Plan(8192, Rank512, problem => problem with { HasBias = true });
+        LayerPlan plan = Plan(8192, Rank512, problem => problem with { HasBias = true, Path = ExecutionPath.Merged });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
             "d = tera_row.0⊗tera_row.1⊗tera_row.2", "e = tera_col.0⊗tera_col.1⊗tera_col.2",
@@ -108,7 +109,7 @@ internal sealed class LayerPlannerTests
     [Test]
     public void Scratch_of_a_step_is_the_weight_and_one_intermediate()
     {
-        LayerPlan plan = Plan(2048, Rank512);
+        LayerPlan plan = Plan(2048, Rank512, problem => problem with { Path = ExecutionPath.Merged });
         long weight = 2L * 4096 * 4096, intermediate = 2L * 512 * 4096;
         Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo(weight + intermediate + (4 * ScratchLayout.Alignment)));
     }
@@ -141,7 +142,7 @@ internal sealed class LayerPlannerTests
     [Test]
     public void Explain_says_path_reason_steps_and_memory()
     {
-        string text = Plan(8192, Rank512).Explain();
+        string text = Plan(8192, Rank512, problem => problem with { Path = ExecutionPath.Merged }).Explain();
         Assert.That(text, Does.StartWith("tera 4096×4096, 8192 tokens, bfloat16, cuda sm_90: merged path"));
         Assert.That(text, Does.Contain("trained numbers 48, rank of ΔW at most 512"));
         Assert.That(text, Does.Contain("Y = X·Wᵀ").And.Contain("forward: predicted ").And.Contain("backward: predicted "));

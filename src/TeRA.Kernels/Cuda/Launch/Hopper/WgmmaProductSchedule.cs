@@ -85,6 +85,9 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
         return fits;
     }
 
+    /// <summary>Predicted time of a step that is cut so.</summary>
+    public double Seconds(MatrixProductStep step) => Time(step, TileN, Count(step, TileN), Parts, PartLength / WgmmaProductRules.TileK) * 1e-6;
+
     /// <summary>Tiles, and parts of tiles, of a step.</summary>
     public long Items(MatrixProductStep step) => Count(step, TileN) * Parts;
 

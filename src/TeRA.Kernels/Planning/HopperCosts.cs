@@ -1,0 +1,61 @@
+using TeRA.Kernels.Cuda;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>
+/// Predicted times of the kernels written for Hopper, from their shapes: products as <see cref="WgmmaProductSchedule"/> cuts them, Kronecker kernels by
+/// their memory floor. The constants are fitted to `bench steps` and `bench layers` on one H100 (bench/NOTES.md).
+/// </summary>
+internal static class HopperCosts
+{
+    // A wave of tiles multiplies at this multiple of the rate that whole products reach, most of which end in a wave that is not full.
+    private const double WaveShare = 1.048;
+
+    // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows.
+    private const double RowShare = 1.22;
+    private const double TransposedShare = 2.05;
+
+    // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
+    private const double ExposedArithmetic = 0.6;
+
+    // Rows of the core that are generated in the kernel, a number and a kernel.
+    private const double GeneratedNumberSeconds = 5e-12;
+    private const double GenerationSeconds = 8e-6;
+
+    // The projection on the core: beside its product, the core is generated and multiplied into the accumulators, and the parts are summed.
+    private const double ProjectionShare = 0.72;
+    private const double ProjectionSeconds = 20e-6;
+
+    // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
+    private const double VectorSeconds = 0.5e-6;
+    private const double MarginalSeconds = 1e-6;
+    private const double MarginalNumberSeconds = 1.2e-9;
+
+    /// <summary>Seconds of a step after its launch; null when no kernel of Hopper's own runs it.</summary>
+    public static double? Seconds(Step step, DeviceTraits traits) => traits.Architecture != WgmmaProductRules.Architecture ? null : step switch
+    {
+        MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
+        KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is not null => Modes(modes, traits),
+        CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null =>
+            ProjectionSeconds + (projection.Operations / (ProjectionShare * WaveRate(traits))),
+        OuterVectorsStep => VectorSeconds,
+        VectorMarginalsStep marginals => MarginalSeconds + (marginals.Length * MarginalNumberSeconds),
+        _ => null,
+    };
+
+    private static double WaveRate(DeviceTraits traits) => WaveShare * traits.HalfOperationsPerSecond;
+
+    private static double Product(MatrixProductStep step, DeviceTraits traits) =>
+        Math.Max(WgmmaProductSchedule.Choose(step).Seconds(step), step.Bytes / traits.BytesPerSecond);
+
+    private static double Modes(KroneckerStep step, DeviceTraits traits)
+    {
+        double floor = step.Bytes / traits.BytesPerSecond, restIn = (double)step.In / step.Modes[0].In, restOut = (double)step.Out / step.Modes[0].Out;
+
+        // The modes after the first are one dense factor.
+        double arithmetic = 2 * step.Outer * step.Modes[0].In * restIn * restOut / WaveRate(traits);
+        double generation = step.Core is { } core ? GenerationSeconds + ((double)core.R * core.S * GeneratedNumberSeconds) : 0;
+        return ((step.TransposedOutput ? TransposedShare : RowShare) * floor) + (ExposedArithmetic * arithmetic) + generation;
+    }
+}

@@ -1,0 +1,73 @@
+using System.Collections.Immutable;
+using TeRA.Kernels.Cuda;
+using TeRA.Kernels.Steps;
+using static TeRA.Kernels.Planning.KroneckerSide;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>
+/// The term of a Kronecker update as the blocks of the frozen layer's product. Of X·V·diag(e)·Gᵀ·diag(d)·Uᵀ, the first mode of U goes to the core:
+/// M = (A₁⊗1)·(d∘G∘e), small and independent of the tokens. Then Z = P·Mᵀ is a plain product, and (A₂⊗A₃…)ᵀ is so short a sum that it rides along.
+/// dX is the same with the sides exchanged.
+/// </summary>
+internal static class KroneckerBlocks
+{
+    /// <summary>The product with the term in it, and in the pass the steps before it; null, and nothing added, where the device has no such kernel.</summary>
+    /// <param name="pass">Where steps go.</param>
+    /// <param name="operands">The update's.</param>
+    /// <param name="product">Y's, or dX's.</param>
+    /// <param name="overColumns">dX's.</param>
+    public static MatrixProductStep? Join(PassBuilder pass, KroneckerOperands operands, MatrixProductStep product, bool overColumns)
+    {
+        (KroneckerSide side, KroneckerSide contracted) = overColumns ? (operands.Columns, operands.Rows) : (operands.Rows, operands.Columns);
+        if (side.Expand.Length < 2)
+        {
+            return null;
+        }
+
+        // Judged before there are buffers.
+        ImmutableArray<KroneckerMode> rest = side.Expand[1..];
+        long width = rest.Aggregate(1L, (length, mode) => length * mode.Out), depth = rest.Aggregate(1L, (length, mode) => length * mode.In);
+        var probe = new Operand(Step.WorkspaceSlot, pass.Problem.DType);
+        MatrixProductStep joined = product with
+        {
+            Label = $"{product.Label} + Z·{side.Factors(1, inProduct: true)}ᵀ in blocks of {width}", Blocks = new BlockProduct(probe, probe, depth, width) { LayoutB = Layout.Transposed },
+        };
+        if (WgmmaProductRules.Rejection(joined, pass.Traits) is not null)
+        {
+            return null;
+        }
+
+        Operand d = operands.D(pass), e = operands.E(pass);
+        Operand contraction = overColumns ? operands.Q(pass) : operands.P(pass);
+        Operand f = AddModes(pass, side, rest, out int shift);
+        Operand m = AddCore(pass, operands, (d, e), side, contracted.FeatureShift + shift, out CoreExpansionStep core);
+        (long tokens, string name) = (pass.Problem.Tokens, overColumns ? "Q" : "P");
+        Operand z = pass.Scratch("Z", pass.Problem.DType, tokens * core.Rows);
+        pass.Add(new MatrixProductStep(contraction, m, z, tokens, core.Rows, core.Columns) { Label = $"Z = {name}·Mᵀ", LayoutB = Layout.Transposed });
+        return joined with { Blocks = joined.Blocks! with { A = z, B = f } };
+    }
+
+    /// <summary>F = the modes after the first, with a power of two near one over the root of its sums' length.</summary>
+    private static Operand AddModes(PassBuilder pass, KroneckerSide side, ImmutableArray<KroneckerMode> rest, out int shift)
+    {
+        var step = new KroneckerMatrixStep(default, rest, side.Source) { Label = "" };
+        shift = HalfLog(step.In);
+        Operand f = pass.Scratch("F", pass.Problem.DType, step.Out * step.In);
+        pass.Add(step with { Output = f, Label = $"F = {Power(-shift)}·{side.Factors(1)}", Alpha = Math.ScaleB(1, -shift) });
+        return f;
+    }
+
+    /// <summary>M, the core with the first mode. α and the powers of two that the other factors lack are in it, which makes Z about as large as the whole term.</summary>
+    private static Operand AddCore(PassBuilder pass, KroneckerOperands operands, (Operand D, Operand E) scales, KroneckerSide side, int restored, out CoreExpansionStep step)
+    {
+        bool overColumns = side == operands.Columns;
+        step = new CoreExpansionStep(default, side.Expand[0], scales.D, scales.E, side.Source, operands.Core)
+        {
+            Label = $"M = α·{Power(restored)}·({side.Factor}₁⊗1)·{(overColumns ? "(d∘G∘e)ᵀ" : "(d∘G∘e)")}", OverColumns = overColumns, Alpha = Math.ScaleB(operands.Alpha, restored),
+        };
+        Operand m = pass.Scratch("M", pass.Problem.DType, step.Rows * step.Columns);
+        pass.Add(step with { Output = m });
+        return m;
+    }
+}

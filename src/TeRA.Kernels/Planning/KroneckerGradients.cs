@@ -1,0 +1,101 @@
+using TeRA.Kernels.Cuda;
+using TeRA.Kernels.Steps;
+using static TeRA.Kernels.Planning.KroneckerSide;
+
+namespace TeRA.Kernels.Planning;
+
+/// <summary>
+/// The gradients of a Kronecker update's vectors: the core against H = Uᵀ·dW·V, summed over rows and over columns, then the marginals of both sums.
+/// H comes from the tokens' contractions, Qᵀ·P, and is never stored; or from dW = dYᵀ·X, which is shorter where the ranks are near the features
+/// and the tokens are more than these.
+/// </summary>
+internal static class KroneckerGradients
+{
+    /// <summary>Adds to every vector's gradient.</summary>
+    public static void Add(PassBuilder pass, KroneckerOperands operands)
+    {
+        Operand d = operands.D(pass), e = operands.E(pass);
+        Operand rows = pass.Scratch("g_d", pass.Problem.ParameterDType, operands.Rows.Rank);
+        Operand columns = pass.Scratch("g_e", pass.Problem.ParameterDType, operands.Columns.Rank);
+        pass.GoShortest(
+            trial =>
+            {
+                AddFromContractions(trial, operands, d, e, rows, columns);
+                return true;
+            },
+            trial =>
+            {
+                AddFromWeight(trial, operands, d, e, rows, columns);
+                return true;
+            });
+        operands.AddMarginals(pass, operands.Rows, rows);
+        operands.AddMarginals(pass, operands.Columns, columns);
+    }
+
+    private static void AddFromContractions(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns)
+    {
+        Operand q = operands.Q(pass), p = operands.P(pass);
+        int restored = operands.Rows.FeatureShift + operands.Columns.FeatureShift;
+        pass.Add(new CoreProjectionStep(q, p, d, e, rows, columns, pass.Problem.Tokens, operands.Core)
+        {
+            Label = $"g_d, g_e = α·{Power(restored)}·(Qᵀ·P∘G) against e, d", Alpha = Math.ScaleB(operands.Alpha, restored),
+        });
+    }
+
+    private static void AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns)
+    {
+        int shift = HalfLog(pass.Problem.Tokens), restored = shift + operands.Rows.FeatureShift + operands.Columns.FeatureShift;
+        Operand h = pass.Scratch("H", pass.Problem.DType, operands.Rows.Rank * operands.Columns.Rank);
+        if (!AddTransposed(pass, operands, shift, h))
+        {
+            AddStraight(pass, operands, shift, h);
+        }
+
+        pass.Add(new CoreMarginalsStep(h, d, e, rows, columns, operands.Core)
+        {
+            Label = $"g_d, g_e = α·{Power(restored)}·(H∘G) against e, d", Alpha = Math.ScaleB(operands.Alpha, restored),
+        });
+    }
+
+    /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become T = Uᵀ·dW, and rows of T become H.</summary>
+    /// <returns>Whether it does; otherwise nothing was added.</returns>
+    private static bool AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift, Operand h)
+    {
+        (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
+        KroneckerSide rows = operands.Rows, columns = operands.Columns;
+        var probe = new Operand(Step.WorkspaceSlot, dtype);
+        KroneckerStep first = Contraction(probe, probe, k, 1, rows, "T", "Uᵀ·dW") with { TransposedOutput = true };
+        if (WgmmaModesShape.Choose(first, pass.Traits, out _) is null)
+        {
+            return false;
+        }
+
+        Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("T", dtype, rows.Rank * k);
+        pass.Add(new MatrixProductStep(pass.Input, pass.OutputGradient, gradient, k, n, b)
+        {
+            Label = $"dWᵀ = {Power(-shift)}·Xᵀ·dY", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
+        });
+        pass.Add(first with { Input = gradient, Output = t });
+        pass.Add(Contraction(t, h, rows.Rank, 1, columns, "H", "T·V"));
+        return true;
+    }
+
+    private static void AddStraight(PassBuilder pass, KroneckerOperands operands, int shift, Operand h)
+    {
+        (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
+        KroneckerSide rows = operands.Rows, columns = operands.Columns;
+        Operand gradient = pass.Scratch("dW", dtype, n * k), t = pass.Scratch("T", dtype, n * columns.Rank);
+        pass.Add(new MatrixProductStep(pass.OutputGradient, pass.Input, gradient, n, k, b)
+        {
+            Label = $"dW = {Power(-shift)}·dYᵀ·X", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
+        });
+        pass.Add(Contraction(gradient, t, n, 1, columns, "T", "dW·V"));
+        pass.Add(Contraction(t, h, 1, columns.Rank, rows, "H", "Uᵀ·T"));
+    }
+
+    private static KroneckerStep Contraction(Operand input, Operand output, long outer, long inner, KroneckerSide side, string name, string product) =>
+        new(input, output, outer, inner, side.Contract, side.Source)
+        {
+            Label = $"{name} = {Power(-side.FeatureShift)}·{product}", Alpha = Math.ScaleB(1, -side.FeatureShift),
+        };
+}

@@ -1,0 +1,80 @@
+using NUnit.Framework;
+using TeRA.Kernels.Planning;
+using TeRA.Kernels.Steps;
+using TeRA.Kernels.Tests.Support;
+using TeRA.Kernels.Verification;
+
+namespace TeRA.Kernels.Tests.Planning;
+
+/// <summary>Gradients of Kronecker updates by way of dW: when, in which steps and memory, and that they are right.</summary>
+internal sealed class WeightGradientPlanTests
+{
+    private static readonly TeraUpdate Full = TeraUpdate.Propose(4096, 4096, rankFraction: 1);
+
+    // Rows of dWᵀ that Hopper contracts into transposed rows, and ranks near the features.
+    private static readonly LayerShape Wide = new(300, [4, 64], [4, 64], [8, 16], [8, 16]);
+
+    // Ranks above the features.
+    private static readonly LayerShape Small = new(257, [4, 4], [6, 7], [3, 5], [5, 8]);
+
+    [Test]
+    public void Full_rank_goes_through_dW_in_these_steps()
+    {
+        LayerPlan plan = Plan(DeviceTraits.H100, Full, 8192);
+        Assert.That(Labels(plan.Backward)[3..], Is.EqualTo(new[]
+        {
+            "dWᵀ = 2^-6·Xᵀ·dY", "T = 2^-6·Uᵀ·dW", "H = 2^-6·T·V", "g_d, g_e = α·2^18·(H∘G) against e, d",
+            "gradients of tera_row.0, tera_row.1, tera_row.2 += marginals of g_d", "gradients of tera_col.0, tera_col.1, tera_col.2 += marginals of g_e",
+        }));
+        Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo((2L * 2 * 4096 * 4096) + (4 * 4 * 4096)), "dW takes the place that W left");
+    }
+
+    [Test]
+    public void A_low_rank_and_few_tokens_do_not()
+    {
+        Assert.That(Labels(Plan(DeviceTraits.H100, TeraUpdate.Propose(4096, 4096), 8192).Backward), Has.None.StartsWith("dW"));
+        Assert.That(Labels(Plan(DeviceTraits.H100, Full, 256).Backward), Has.None.StartsWith("dW"));
+    }
+
+    [Test]
+    public void Gradients_through_dW_are_right([Values] DType dtype)
+    {
+        Verify(DeviceTraits.H100 with { Processors = 1, SingleOperationsPerSecond = 1e9 }, Wide, dtype, dtype is DType.BFloat16 or DType.Float16 ? "dWᵀ = " : "dW = ");
+        Verify(DeviceTraits.GenericCpu, Small, dtype, "dW = ");
+    }
+
+    [Test]
+    public void Float16_stays_in_range_where_the_plain_sums_would_not()
+    {
+        // Tokens that are all alike add up without cancelling: dW has sums of 300 terms, T and H of as many as the sides are long.
+        LayerData data = LayerData.Normal(Wide.Tera(Distribution.Normal), Wide.Tokens, DType.Float16, bias: false);
+        data = data with { X = Alike(data.X, data.InFeatures, 16), OutputGradient = Alike(data.OutputGradient, data.OutFeatures, 16) };
+        double[][] expected = DenseReference.Compute(data).Gradients;
+        LayerValues actual = LayerRunner.Run(
+            new PlanningFor(new NaiveDevice(), DeviceTraits.H100 with { Processors = 1, SingleOperationsPerSecond = 1e9 }), data, new AdaptedLinearOptions(), weights: false);
+        for (int i = 0; i < expected.Length; i++)
+        {
+            double largest = expected[i].Max(Math.Abs);
+            Assert.That(actual.Gradients[i].Zip(expected[i], (a, b) => Math.Abs(a - b)).Max() / largest, Is.LessThan(0.02), data.Update!.Trained[i].Name);
+        }
+    }
+
+    private static double[] Alike(double[] rows, long length, double factor) =>
+        [.. rows.Select((_, i) => Elements.Round(factor * rows[i % length], DType.Float16))];
+
+    private static void Verify(DeviceTraits traits, LayerShape shape, DType dtype, string way)
+    {
+        WeightUpdate update = shape.Tera(Distribution.Normal);
+        using var guarding = new GuardingDevice(new PlanningFor(new NaiveDevice(), traits));
+        VerificationRow[] rows = [.. LayerVerification.Run(guarding, new VerificationCase("through dW", update, shape.Tokens, dtype, Bias: false, Exact: false))];
+        guarding.CheckBands();
+        Assert.That(rows.Where(row => !row.Passed).Select(row => row.Report), Is.Empty);
+        LayerPlan plan = LayerPlanner.Plan(new LayerProblem(shape.Tokens, shape.OutFeatures, shape.InFeatures, dtype) { Update = update }, traits);
+        Assert.That(Labels(plan.Backward), Has.Some.StartsWith(way), "this is what was verified");
+    }
+
+    private static LayerPlan Plan(DeviceTraits traits, WeightUpdate update, long tokens) =>
+        LayerPlanner.Plan(new LayerProblem(tokens, update.OutFeatures, update.InFeatures, DType.BFloat16) { Update = update }, traits);
+
+    private static string[] Labels(LayerPass pass) => [.. pass.Steps.Select(step => step.Label)];
+}
