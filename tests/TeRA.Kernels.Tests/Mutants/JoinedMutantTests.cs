@@ -12,14 +12,14 @@ namespace TeRA.Kernels.Tests.Mutants;
 /// </summary>
 internal sealed class JoinedMutantTests
 {
-    private static readonly DeviceTraits Hopper = DeviceTraits.H100 with { Processors = 1, SingleOperationsPerSecond = 1e9, LaunchSeconds = 0 };
+    private static readonly DeviceTraits Hopper = DeviceTraits.H100 with { SingleOperationsPerSecond = 1e9, LaunchSeconds = 0 };
 
     // R = S, so that an exchange of the diagonals is only a mistake and no overrun.
-    private static readonly VerificationCase Kronecker = Problem(new TeraUpdate([2, 16, 8], [3, 4, 4], [2, 8, 16], [3, 4, 4]), 72);
+    private static readonly VerificationCase Kronecker = Problem(new TeraUpdate([2, 16, 8], [3, 4, 4], [2, 8, 16], [3, 4, 4]), 2048);
 
-    private static readonly VerificationCase LowRank = Problem(new LowRankUpdate(256, 128, 64, alpha: 16), 72);
+    private static readonly VerificationCase LowRank = Problem(new LowRankUpdate(384, 256, 64, alpha: 16), 2048);
 
-    private static readonly VerificationCase Square = Problem(new LowRankUpdate(128, 128, 128, alpha: 32), 72);
+    private static readonly VerificationCase Square = Problem(new LowRankUpdate(256, 256, 256, alpha: 32), 2048);
 
     private static readonly VerificationCase Full = Problem(new TeraUpdate([4, 64], [4, 64], [16, 16], [16, 16]), 300);
 
@@ -53,7 +53,7 @@ internal sealed class JoinedMutantTests
     [TestCaseSource(nameof(Mutants))]
     public void Is_caught(Mutant mutant)
     {
-        var device = new MutantDevice(new GuardingDevice(new NaiveDevice()), mutant);
+        var device = new MutantDevice(new GuardingDevice(DeviceUnderTest.Cpu), mutant);
         VerificationRow[] rows = Verify(device, mutant.Problem!);
         Assert.That(device.Altered, Is.Positive, "the mistake was never made: the plan has no such step any more");
         Assert.That(rows.Any(row => !row.Passed), Is.True, $"{mutant.Name} survived: {mutant.Problem}");
@@ -64,7 +64,7 @@ internal sealed class JoinedMutantTests
     {
         foreach (VerificationCase problem in new[] { Kronecker, LowRank, Square, Full })
         {
-            Assert.That(Verify(new GuardingDevice(new NaiveDevice()), problem).Where(row => !row.Passed).Select(row => row.Report), Is.Empty, $"{problem}");
+            Assert.That(Verify(new GuardingDevice(DeviceUnderTest.Cpu), problem).Where(row => !row.Passed).Select(row => row.Report), Is.Empty, $"{problem}");
         }
     }
 

@@ -39,7 +39,7 @@ internal sealed class WeightGradientPlanTests
     [Test]
     public void Gradients_through_dW_are_right([Values] DType dtype)
     {
-        Verify(DeviceTraits.H100 with { Processors = 1, SingleOperationsPerSecond = 1e9 }, Wide, dtype, dtype is DType.BFloat16 or DType.Float16 ? "dWᵀ = " : "dW = ");
+        Verify(DeviceTraits.H100 with { SingleOperationsPerSecond = 1e9 }, Wide, dtype, dtype is DType.BFloat16 or DType.Float16 ? "dWᵀ = " : "dW = ");
         Verify(DeviceTraits.GenericCpu, Small, dtype, "dW = ");
     }
 
@@ -51,7 +51,7 @@ internal sealed class WeightGradientPlanTests
         data = data with { X = Alike(data.X, data.InFeatures, 16), OutputGradient = Alike(data.OutputGradient, data.OutFeatures, 16) };
         double[][] expected = DenseReference.Compute(data).Gradients;
         LayerValues actual = LayerRunner.Run(
-            new PlanningFor(new NaiveDevice(), DeviceTraits.H100 with { Processors = 1, SingleOperationsPerSecond = 1e9 }), data, new AdaptedLinearOptions(), weights: false);
+            new PlanningFor(DeviceUnderTest.Cpu, DeviceTraits.H100 with { SingleOperationsPerSecond = 1e9 }), data, new AdaptedLinearOptions(), weights: false);
         for (int i = 0; i < expected.Length; i++)
         {
             double largest = expected[i].Max(Math.Abs);
@@ -65,7 +65,7 @@ internal sealed class WeightGradientPlanTests
     private static void Verify(DeviceTraits traits, LayerShape shape, DType dtype, string way)
     {
         WeightUpdate update = shape.Tera(Distribution.Normal);
-        using var guarding = new GuardingDevice(new PlanningFor(new NaiveDevice(), traits));
+        using var guarding = new GuardingDevice(new PlanningFor(DeviceUnderTest.Cpu, traits));
         VerificationRow[] rows = [.. LayerVerification.Run(guarding, new VerificationCase("through dW", update, shape.Tokens, dtype, Bias: false, Exact: false))];
         guarding.CheckBands();
         Assert.That(rows.Where(row => !row.Passed).Select(row => row.Report), Is.Empty);
