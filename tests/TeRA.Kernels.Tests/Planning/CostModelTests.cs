@@ -29,6 +29,6 @@ internal sealed class CostModelTests
         });
 
         LayerPlan Plan(WeightUpdate? of) => LayerPlanner.Plan(
-            new LayerProblem(tokens, n, k, DType.BFloat16) { Update = of, Path = of is null ? ExecutionPath.Auto : ExecutionPath.Merged }, DeviceTraits.H100 with { PreviewKernels = true });
+            new LayerProblem(tokens, n, k, DType.BFloat16) { Update = of, Path = of is null ? ExecutionPath.Auto : ExecutionPath.Merged }, DeviceTraits.H100);
     }
 }
