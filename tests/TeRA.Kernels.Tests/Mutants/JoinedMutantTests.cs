@@ -14,6 +14,8 @@ internal sealed class JoinedMutantTests
 {
     private static readonly DeviceTraits Hopper = DeviceTraits.H100 with { SingleOperationsPerSecond = 1e9, LaunchSeconds = 0 };
 
+    private static readonly DeviceTraits SlowTensorCores = DeviceTraits.H100 with { HalfOperationsPerSecond = 1e9 };
+
     // R = S, so that an exchange of the diagonals is only a mistake and no overrun.
     private static readonly VerificationCase Kronecker = Problem(new TeraUpdate([2, 16, 8], [3, 4, 4], [2, 8, 16], [3, 4, 4]), 2048);
 
@@ -21,7 +23,7 @@ internal sealed class JoinedMutantTests
 
     private static readonly VerificationCase Square = Problem(new LowRankUpdate(256, 256, 256, alpha: 32), 2048);
 
-    private static readonly VerificationCase Full = Problem(new TeraUpdate([4, 64], [4, 64], [16, 16], [16, 16]), 300);
+    private static readonly VerificationCase Full = Problem(new TeraUpdate([4, 64], [8, 64], [4, 64], [8, 64]), 300);
 
     /// <summary>The mistakes, each with the problem that must expose it.</summary>
     public static IEnumerable<Mutant> Mutants =>
@@ -71,7 +73,7 @@ internal sealed class JoinedMutantTests
     private static VerificationCase Problem(WeightUpdate update, long tokens) => new("joined", update, tokens, DType.BFloat16, Bias: true, Exact: false);
 
     private static VerificationRow[] Verify(Device device, VerificationCase problem) =>
-        [.. LayerVerification.Run(new PlanningFor(device, Hopper), problem, new AdaptedLinearOptions { Path = problem == Full ? ExecutionPath.Merged : ExecutionPath.Factored })];
+        [.. LayerVerification.Run(problem == Full ? new PlanningFor(device, SlowTensorCores) : new PlanningFor(device, Hopper), problem, new AdaptedLinearOptions { Path = problem == Full ? ExecutionPath.Merged : ExecutionPath.Factored })];
 
     private static Layout Flip(Layout layout) => layout == Layout.Normal ? Layout.Transposed : Layout.Normal;
 }
