@@ -40,7 +40,7 @@ internal static class HopperCosts
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null =>
             ProjectionSeconds + (projection.Operations / (ProjectionShare * WaveRate(traits))),
         OuterVectorsStep => VectorSeconds,
-        VectorMarginalsStep marginals => MarginalSeconds + (marginals.Length * MarginalNumberSeconds),
+        VectorMarginalsStep marginals => MarginalSeconds + (marginals.More.Select(step => step.Length).Append(marginals.Length).Max() * MarginalNumberSeconds),
         _ => null,
     };
 

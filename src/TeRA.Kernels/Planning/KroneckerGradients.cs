@@ -28,8 +28,7 @@ internal static class KroneckerGradients
                 AddFromWeight(trial, operands, d, e, rows, columns);
                 return true;
             });
-        operands.AddMarginals(pass, operands.Rows, rows);
-        operands.AddMarginals(pass, operands.Columns, columns);
+        operands.AddMarginals(pass, rows, columns);
     }
 
     private static void AddFromContractions(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns)

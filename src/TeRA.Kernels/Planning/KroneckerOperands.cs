@@ -23,10 +23,10 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
     public CoreSource Core => core;
 
     /// <summary>d.</summary>
-    public Operand D(PassBuilder pass) => Outer(pass, rows);
+    public Operand D(PassBuilder pass) => Diagonals(pass).D;
 
     /// <summary>e.</summary>
-    public Operand E(PassBuilder pass) => Outer(pass, columns);
+    public Operand E(PassBuilder pass) => Diagonals(pass).E;
 
     /// <summary>d's or e's vectors, for kernels that scale factors.</summary>
     public ImmutableArray<Operand> Scales(PassBuilder pass, KroneckerSide side) => [.. side.Vectors(pass, update).Select(vector => vector.Operand)];
@@ -42,11 +42,12 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
     public Operand Q(PassBuilder pass) =>
         pass.Known("Q") ?? Contract(pass, pass.OutputGradient, pass.Scratch("Q", pass.Problem.DType, pass.Problem.Tokens * rows.Rank), rows, "Q", "dY");
 
-    /// <summary>The gradients of one side's vectors from its diagonal's.</summary>
-    public void AddMarginals(PassBuilder pass, KroneckerSide side, Operand full) =>
-        pass.Add(new VectorMarginalsStep(full, side.Vectors(pass, update), side.Gradients(pass, update))
+    /// <summary>The gradients of all vectors from those of the diagonals, in one launch.</summary>
+    public void AddMarginals(PassBuilder pass, Operand rowGradient, Operand columnGradient) =>
+        pass.Add(Marginals(pass, rows, rowGradient) with
         {
-            Label = $"gradients of {string.Join(", ", side.Names(update))} += marginals of g_{side.Scale}",
+            Label = $"gradients of {string.Join(", ", rows.Names(update).Concat(columns.Names(update)))} += marginals of g_d, g_e",
+            More = [Marginals(pass, columns, columnGradient)],
         });
 
     private static Operand Contract(PassBuilder pass, Operand input, Operand output, KroneckerSide side, string name, string inputName)
@@ -58,16 +59,25 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
         return output;
     }
 
-    /// <summary>The outer product of a side's vectors. Forward leaves it for backward: R or S numbers.</summary>
-    private Operand Outer(PassBuilder pass, KroneckerSide side)
+    /// <summary>The outer products of both sides' vectors, in one launch. Forward leaves them for backward: R + S numbers.</summary>
+    private (Operand D, Operand E) Diagonals(PassBuilder pass)
     {
-        if (pass.Known(side.Scale) is { } known)
+        if (pass.Known(rows.Scale) is { } d && pass.Known(columns.Scale) is { } e)
         {
-            return known;
+            return (d, e);
         }
 
-        Operand output = pass.ScratchOrKept(side.Scale, pass.Problem.ParameterDType, side.Rank, pass.Problem.NeedBackward);
-        pass.Add(new OuterVectorsStep(side.Vectors(pass, update), output) { Label = $"{side.Scale} = {string.Join('⊗', side.Names(update))}" });
-        return output;
+        OuterVectorsStep first = Outer(pass, rows), second = Outer(pass, columns);
+        pass.Add(first with { Label = $"{first.Label}, {second.Label}", More = [second] });
+        return (first.Output, second.Output);
     }
+
+    private OuterVectorsStep Outer(PassBuilder pass, KroneckerSide side)
+    {
+        Operand output = pass.ScratchOrKept(side.Scale, pass.Problem.ParameterDType, side.Rank, pass.Problem.NeedBackward);
+        return new OuterVectorsStep(side.Vectors(pass, update), output) { Label = $"{side.Scale} = {string.Join('⊗', side.Names(update))}" };
+    }
+
+    private VectorMarginalsStep Marginals(PassBuilder pass, KroneckerSide side, Operand full) =>
+        new(full, side.Vectors(pass, update), side.Gradients(pass, update)) { Label = $"marginals of g_{side.Scale}" };
 }

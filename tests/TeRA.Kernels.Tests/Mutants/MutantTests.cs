@@ -21,6 +21,8 @@ internal sealed class MutantTests
 
     private static readonly VerificationCase Square = Problem(new LowRankUpdate(7, 7, 2), DType.Float32);
 
+    private static readonly VerificationCase Alike = Problem(new TeraUpdate([3, 4], [2, 3], [2, 5], [2, 3]), DType.Float32);
+
     private static readonly VerificationCase Ternary = Problem(Shape.Tera(Distribution.Ternary(0.375)), DType.Float32);
 
     private static readonly VerificationCase LongSeed = Problem(Shape.Tera(Distribution.Uniform, seed: 0x1_0000_0001), DType.Float32);
@@ -58,6 +60,8 @@ internal sealed class MutantTests
         Mutant.LeftOut<ColumnSumStep>("the bias has no gradient", _ => true),
         Mutant.Around<VectorMarginalsStep>("the gradients of the vectors are overwritten", _ => true, Overwrite),
         Mutant.Around<VectorMarginalsStep>("a marginal keeps its own vector instead of leaving it out", _ => true, KeepOwnVector),
+        Mutant.Of<VectorMarginalsStep>("the column vectors have no gradient", step => step with { More = [] }),
+        Mutant.Of<OuterVectorsStep>("e is taken for d", step => step.More.Length == 1 ? step.More[0] with { Output = step.Output, Label = "", More = [step with { Output = step.More[0].Output, More = [] }] } : null, Alike),
         Mutant.Around<OuterVectorsStep>("the last element of the diagonal is not written", _ => true, LoseLastElement),
         new Mutant("ternary elements have a threshold two percent too high", (step, device) => WithSource(step, device, source => source with { Distribution = Distribution.Ternary(0.3825) }), Ternary),
         new Mutant("the upper half of the seed is ignored", (step, device) => WithSource(step, device, source => source with { Seed = (uint)source.Seed }), LongSeed),
@@ -86,7 +90,7 @@ internal sealed class MutantTests
     [Test]
     public void Without_a_mistake_the_same_problems_pass()
     {
-        foreach (VerificationCase problem in (VerificationCase[])[.. Usual, Square, Ternary, LongSeed])
+        foreach (VerificationCase problem in (VerificationCase[])[.. Usual, Square, Alike, Ternary, LongSeed])
         {
             foreach (ExecutionPath path in new[] { ExecutionPath.Merged, ExecutionPath.Factored })
             {

@@ -10,7 +10,7 @@ internal sealed class CostModelTests
 
     /// <summary>N, K, tokens, rank fraction; µs of the frozen layer's forward and step, and of the merged path's forward and step (null: not measured as it is planned now).</summary>
     [TestCase(4096, 4096, 8192, 0.125, 361.7, 701.8, 435.4, 986.4)]
-    [TestCase(4096, 4096, 2048, 0.125, 92.1, 180.7, 168.9, 418.9)]
+    [TestCase(4096, 4096, 2048, 0.125, 92.1, 180.7, 168.9, null)]
     [TestCase(14336, 4096, 8192, 0.125, 1392.8, 2736.0, 1622.1, 3386.5)]
     [TestCase(4096, 14336, 8192, 0.125, 1367.4, 2737.2, 1593.1, 3408.2)]
     [TestCase(4096, 4096, 8192, 1.0, 360.8, 703.0, 570.8, null)]

@@ -35,7 +35,7 @@ internal sealed class JoinedPlanTests
         LayerPlan plan = Plan(DeviceTraits.H100, 2048, TeraUpdate.Propose(4096, 4096), problem => problem with { HasBias = true });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
-            "d = tera_row.0⊗tera_row.1⊗tera_row.2", "e = tera_col.0⊗tera_col.1⊗tera_col.2", "P = 2^-6·X·V", "F = 2^-3·A₂⊗A₃",
+            "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2", "P = 2^-6·X·V", "F = 2^-3·A₂⊗A₃",
             "M = α·2^9·(A₁⊗1)·(d∘G∘e)", "Z = P·Mᵀ", "Y = X·W0ᵀ + b + Z·(A₂⊗A₃)ᵀ in blocks of 256",
         }));
         Assert.That(Labels(plan.Backward)[..5], Is.EqualTo(new[]

@@ -51,15 +51,14 @@ internal sealed class LayerPlannerTests
         LayerPlan plan = Plan(8192, Rank512, problem => problem with { HasBias = true, Path = ExecutionPath.Merged });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
-            "d = tera_row.0⊗tera_row.1⊗tera_row.2", "e = tera_col.0⊗tera_col.1⊗tera_col.2",
+            "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2",
             "Tᵀ = 2^-4·V·(G∘e)ᵀ", "W = W0 + α·2^4·U·(d∘T)", "Y = X·Wᵀ + b",
         }));
         Assert.That(Labels(plan.Backward), Is.EqualTo(new[]
         {
             "Tᵀ = 2^-4·V·(G∘e)ᵀ", "W = W0 + α·2^4·U·(d∘T)", "dX = dY·W", "Q = 2^-6·dY·U", "P = 2^-6·X·V",
             "g_d, g_e = α·2^12·(Qᵀ·P∘G) against e, d",
-            "gradients of tera_row.0, tera_row.1, tera_row.2 += marginals of g_d",
-            "gradients of tera_col.0, tera_col.1, tera_col.2 += marginals of g_e",
+            "gradients of tera_row.0, tera_row.1, tera_row.2, tera_col.0, tera_col.1, tera_col.2 += marginals of g_d, g_e",
         }));
     }
 
@@ -67,10 +66,7 @@ internal sealed class LayerPlannerTests
     public void The_factored_tera_plan_has_these_steps()
     {
         LayerPlan plan = Plan(4, Rank512, problem => problem with { Path = ExecutionPath.Factored });
-        Assert.That(Labels(plan.Forward)[2..], Is.EqualTo(new[] { "P = 2^-6·X·V", "Z = 2^-4·(P∘e)·Gᵀ", "Y += α·2^10·(Z∘d)·Uᵀ" }).Or.EqualTo(new[]
-        {
-            "e = tera_col.0⊗tera_col.1⊗tera_col.2", "P = 2^-6·X·V", "Z = 2^-4·(P∘e)·Gᵀ", "Y += α·2^10·(Z∘d)·Uᵀ",
-        }));
+        Assert.That(Labels(plan.Forward)[2..], Is.EqualTo(new[] { "P = 2^-6·X·V", "Z = 2^-4·(P∘e)·Gᵀ", "Y += α·2^10·(Z∘d)·Uᵀ" }));
         Assert.That(Labels(plan.Backward)[..4], Is.EqualTo(new[] { "dX = dY·W0", "Q = 2^-6·dY·U", "dP = 2^-4·(Q∘d)·G", "dX += α·2^10·(dP∘e)·Vᵀ" }));
     }
 

@@ -25,7 +25,7 @@ internal sealed class WeightGradientPlanTests
         Assert.That(Labels(plan.Backward)[3..], Is.EqualTo(new[]
         {
             "dWᵀ = 2^-6·Xᵀ·dY", "T = 2^-6·Uᵀ·dW", "H = 2^-6·T·V", "g_d, g_e = α·2^18·(H∘G) against e, d",
-            "gradients of tera_row.0, tera_row.1, tera_row.2 += marginals of g_d", "gradients of tera_col.0, tera_col.1, tera_col.2 += marginals of g_e",
+            "gradients of tera_row.0, tera_row.1, tera_row.2, tera_col.0, tera_col.1, tera_col.2 += marginals of g_d, g_e",
         }));
         Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo((2L * 2 * 4096 * 4096) + (4 * 4 * 4096)), "dW takes the place that W left");
     }
