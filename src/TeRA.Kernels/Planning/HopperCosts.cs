@@ -12,6 +12,10 @@ internal static class HopperCosts
     // A wave of tiles multiplies at this multiple of the rate that whole products reach, most of which end in a wave that is not full.
     private const double WaveShare = 1.048;
 
+    // Products with a short side: the long operand is read once, and part of the arithmetic shows beside it.
+    private const double ThinShare = 1.08;
+    private const double ThinExposedArithmetic = 0.35;
+
     // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows.
     private const double RowShare = 1.22;
     private const double TransposedShare = 2.05;
@@ -35,6 +39,7 @@ internal static class HopperCosts
     /// <summary>Seconds of a step after its launch; null when no kernel of Hopper's own runs it.</summary>
     public static double? Seconds(Step step, DeviceTraits traits) => traits.Architecture != WgmmaProductRules.Architecture ? null : step switch
     {
+        MatrixProductStep product when WgmmaThinProductRules.Rejection(product, traits) is null => ThinProduct(product, traits),
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
         KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is not null => Modes(modes, traits),
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null =>
@@ -45,6 +50,9 @@ internal static class HopperCosts
     };
 
     private static double WaveRate(DeviceTraits traits) => WaveShare * traits.HalfOperationsPerSecond;
+
+    private static double ThinProduct(MatrixProductStep step, DeviceTraits traits) =>
+        (ThinShare * step.Bytes / traits.BytesPerSecond) + (ThinExposedArithmetic * step.Operations / WaveRate(traits));
 
     private static double Product(MatrixProductStep step, DeviceTraits traits) =>
         Math.Max(WgmmaProductSchedule.Choose(step).Seconds(step), step.Bytes / traits.BytesPerSecond);
