@@ -56,26 +56,26 @@ internal static class KroneckerGradients
         });
     }
 
-    /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become T = Uᵀ·dW, and rows of T become H.</summary>
+    /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become dT = Uᵀ·dW, and its rows become H.</summary>
     /// <returns>Whether it does; otherwise nothing was added.</returns>
     private static bool AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift, Operand h)
     {
         (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
         var probe = new Operand(Step.WorkspaceSlot, dtype);
-        KroneckerStep first = Contraction(probe, probe, k, 1, rows, "T", "Uᵀ·dW") with { TransposedOutput = true };
+        KroneckerStep first = Contraction(probe, probe, k, 1, rows, "dT", "Uᵀ·dW") with { TransposedOutput = true };
         if (WgmmaModesShape.Choose(first, pass.Traits, out _) is null)
         {
             return false;
         }
 
-        Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("T", dtype, rows.Rank * k);
+        Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("dT", dtype, rows.Rank * k);
         pass.Add(new MatrixProductStep(pass.Input, pass.OutputGradient, gradient, k, n, b)
         {
             Label = $"dWᵀ = {Power(-shift)}·Xᵀ·dY", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
         });
         pass.Add(first with { Input = gradient, Output = t });
-        pass.Add(Contraction(t, h, rows.Rank, 1, columns, "H", "T·V"));
+        pass.Add(Contraction(t, h, rows.Rank, 1, columns, "H", "dT·V"));
         return true;
     }
 
@@ -83,13 +83,13 @@ internal static class KroneckerGradients
     {
         (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
-        Operand gradient = pass.Scratch("dW", dtype, n * k), t = pass.Scratch("T", dtype, n * columns.Rank);
+        Operand gradient = pass.Scratch("dW", dtype, n * k), t = pass.Scratch("dT", dtype, n * columns.Rank);
         pass.Add(new MatrixProductStep(pass.OutputGradient, pass.Input, gradient, n, k, b)
         {
             Label = $"dW = {Power(-shift)}·dYᵀ·X", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
         });
-        pass.Add(Contraction(gradient, t, n, 1, columns, "T", "dW·V"));
-        pass.Add(Contraction(t, h, 1, columns.Rank, rows, "H", "Uᵀ·T"));
+        pass.Add(Contraction(gradient, t, n, 1, columns, "dT", "dW·V"));
+        pass.Add(Contraction(t, h, 1, columns.Rank, rows, "H", "Uᵀ·dT"));
     }
 
     private static KroneckerStep Contraction(Operand input, Operand output, long outer, long inner, KroneckerSide side, string name, string product) =>

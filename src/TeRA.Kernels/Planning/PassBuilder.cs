@@ -138,6 +138,11 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
             buffers.Add(buffer);
         }
 
+        if (buffer.DType != dtype || buffer.Count != count)
+        {
+            throw new InvalidOperationException($"'{name}' is {buffer.Count} elements of {buffer.DType.Label()} in this pass, and {count} of {dtype.Label()} were asked for: two buffers need two names.");
+        }
+
         return new Operand(buffer.Slot, buffer.DType);
     }
 }

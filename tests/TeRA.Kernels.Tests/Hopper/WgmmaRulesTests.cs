@@ -128,15 +128,6 @@ internal sealed class WgmmaRulesTests
         Assert.That(Halves(problem, Ampere), Has.Length.EqualTo(2).And.None.Matches<KroneckerStep>(step => step.TransposedOutput));
     }
 
-    // Measured with eight layers on an H100: 169 µs a layer merged, 195 µs factored.
-    [Test]
-    public void At_two_thousand_tokens_the_merged_path_is_predicted_to_be_faster_as_it_is()
-    {
-        ImmutableArray<long> modes = [16, 16, 16], ranks = [8, 8, 8];
-        LayerProblem problem = new(2048, 4096, 4096, DType.BFloat16) { Update = new TeraUpdate(modes, ranks, modes, ranks) };
-        Assert.That(LayerPlanner.Plan(problem, DeviceTraits.H100).Path, Is.EqualTo(ExecutionPath.Merged));
-    }
-
     private static KroneckerStep[] Halves(LayerProblem problem, DeviceTraits traits) =>
         [.. LayerPlanner.Build(problem, traits, withBase: true).Steps.OfType<KroneckerStep>()];
 

@@ -24,7 +24,7 @@ internal sealed class WeightGradientPlanTests
         LayerPlan plan = Plan(DeviceTraits.H100, Full, 8192);
         Assert.That(Labels(plan.Backward)[3..], Is.EqualTo(new[]
         {
-            "dWᵀ = 2^-6·Xᵀ·dY", "T = 2^-6·Uᵀ·dW", "H = 2^-6·T·V", "g_d, g_e = α·2^18·(H∘G) against e, d",
+            "dWᵀ = 2^-6·Xᵀ·dY", "dT = 2^-6·Uᵀ·dW", "H = 2^-6·dT·V", "g_d, g_e = α·2^18·(H∘G) against e, d",
             "gradients of tera_row.0, tera_row.1, tera_row.2, tera_col.0, tera_col.1, tera_col.2 += marginals of g_d, g_e",
         }));
         Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo((2L * 2 * 4096 * 4096) + (4 * 4 * 4096)), "dW takes the place that W left");
@@ -42,6 +42,15 @@ internal sealed class WeightGradientPlanTests
     {
         Verify(Hopper, Wide, dtype, dtype is DType.BFloat16 or DType.Float16 ? "dWᵀ = " : "dW = ");
         Verify(DeviceTraits.GenericCpu, Small, dtype, "dW = ");
+    }
+
+    [Test]
+    public void The_steps_between_do_not_share_a_buffer_with_the_weights()
+    {
+        // The merged weight's T is R×K here, and the gradients' N×S, twice as large.
+        LayerPlan plan = LayerPlanner.Plan(
+            new LayerProblem(64, 8, 4, DType.Float64) { Update = new TeraUpdate([2, 4], [4, 4], [2, 2], [8, 4]), Path = ExecutionPath.Merged }, DeviceTraits.GenericCpu);
+        Assert.That(plan.BackwardBuffers.Where(buffer => buffer.Name is "T" or "dT").Select(buffer => buffer.Count), Is.EquivalentTo(new[] { 16 * 4, 8 * 32 }));
     }
 
     [Test]
