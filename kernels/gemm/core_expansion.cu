@@ -4,9 +4,11 @@
 //   G's elements by their number in their stream; F Out×In of another stream; everything float32 but the output (TERA_DTYPE).
 //
 // Mapping: a block has 128 places of the output's rows (over rows 128 neighbours n; over columns four j times 32 r, so that the generator's
-// four neighbours along j and the output's along r both stay together) and up to 64 rows o. Eight k at a time: a warp generates the core's
-// elements for one of them into shared memory, where all o share them; then a thread has eight places of every sixteenth o.
-// The sum runs over k in ascending order.
+// four neighbours along j and the output's along r both stay together) and TERA_TILES·16 rows o. Eight k at a time: each of eight warps
+// generates the core's elements for one of them into shared memory, where all o share them, while TERA_TILES more warps generate F; then a
+// thread of the eight has eight places of every sixteenth o. The sum runs over k in ascending order.
+//
+// Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16), TERA_TILES (1, 4).
 #include "common/dtype.cuh"
 #include "gemm/core_values.cuh"
 
@@ -26,10 +28,10 @@ struct CoreExpansionArguments {
     i32 over_columns;
 };
 
-constexpr int kExpansionThreads = 256;
+constexpr int kOutTile = 16, kOutTiles = TERA_TILES, kOuts = kOutTile * kOutTiles;
+constexpr int kCoreThreads = 256, kFactorThreads = 32 * kOutTiles, kExpansionThreads = kCoreThreads + kFactorThreads;
 constexpr int kPlaces = 128, kDepth = 8;
 constexpr int kQuadColumns = 4, kQuadRows = kPlaces / kQuadColumns; // of a block over columns
-constexpr int kOutTile = 16, kOutTiles = 4, kOuts = kOutTile * kOutTiles;
 
 __device__ __forceinline__ i64 divide(i64 a, i64 b)
 {
@@ -63,6 +65,21 @@ struct Places {
     }
 };
 
+/// The scales of four elements along the contracted dimension: neighbours from `first` on over columns; over rows that of each row of the
+/// core among the places n ….
+__device__ __forceinline__ void load_inner(const CoreExpansionArguments& p, i64 first, i64 n, i64 left, float (&scale)[4])
+{
+    const i64 row = divide(n, p.core.columns), column = n - row * p.core.columns;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        scale[i] = 1.0f;
+        if (p.inner != nullptr && i < left) {
+            const i64 rows_on = p.core.columns >= 4 ? column + i >= p.core.columns : divide(column + i, p.core.columns);
+            scale[i] = p.inner[first + (p.over_columns ? i : row + rows_on)];
+        }
+    }
+}
+
 /// One k of the block's places, scaled along the contracted dimension, by one warp; zero outside.
 __device__ __forceinline__ void generate_core(const CoreExpansionArguments& p, const Places& at, i64 k, int lane, float* row)
 {
@@ -72,13 +89,12 @@ __device__ __forceinline__ void generate_core(const CoreExpansionArguments& p, c
     const i64 left = over ? (r < p.core.rows ? p.rest - j : 0) : count - n; // of the four, those that exist
     float x[4] = {};
     if (k < p.in && left > 0) {
+        float scale[4];
+        load_inner(p, over ? k * p.rest + j : k * p.rest, over ? 0 : n, left, scale);
         four_elements(p.core.source, static_cast<u64>(first), (over ? p.core.columns | p.rest : count) % 4 == 0, x);
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            x[i] = i < left ? x[i] : 0.0f;
-            if (p.inner != nullptr && i < left) {
-                x[i] *= p.inner[k * p.rest + (over ? j + i : divide(n + i, p.core.columns))];
-            }
+            x[i] = i < left ? x[i] * scale[i] : 0.0f;
         }
     }
     if (over) {
@@ -92,28 +108,27 @@ __device__ __forceinline__ void generate_core(const CoreExpansionArguments& p, c
 }
 
 /// F of eight k and the block's outputs, f[k][o]; zero outside.
-__device__ __forceinline__ void generate_factor(const CoreExpansionArguments& p, i32 first_out, i32 k, float* f)
+__device__ __forceinline__ void generate_factor(const CoreExpansionArguments& p, i32 first_out, i32 k, int thread, float* f)
 {
-    const i32 outs = min(kOuts, p.out - first_out);
-    if (p.in_step == 1 && p.in % 4 == 0) {
-        for (i32 index = threadIdx.x; index < outs * (kDepth / 4); index += kExpansionThreads) {
-            const i32 o = index / (kDepth / 4), in = k + index % (kDepth / 4) * 4;
-            if (in < p.in) {
-                float x[4];
-                consecutive_elements<4>(p.factor, static_cast<u64>(first_out + o) * p.out_step + in, x);
+    const bool aligned = p.in_step == 1 && p.in % 4 == 0;
+#pragma unroll 1
+    for (i32 index = thread; index < kOuts * (kDepth / 4); index += kFactorThreads) {
+        const i32 o = index % kOuts, in = k + index / kOuts * 4;
+        const u64 first = static_cast<u64>(first_out + o) * p.out_step + static_cast<u64>(in) * p.in_step;
+        float x[4] = {};
+        if (first_out + o < p.out && in < p.in) {
+            if (aligned) {
+                consecutive_elements<4>(p.factor, first, x);
+            } else {
 #pragma unroll
                 for (int i = 0; i < 4; ++i) {
-                    f[(in - k + i) * kOuts + o] = x[i];
+                    x[i] = in + i < p.in ? single_element(p.factor, first + static_cast<u64>(i) * p.in_step) : 0.0f;
                 }
             }
         }
-    } else {
-        for (i32 index = threadIdx.x; index < outs * kDepth; index += kExpansionThreads) {
-            const i32 o = index / kDepth, in = k + index % kDepth;
-            if (in < p.in) {
-                f[(in - k) * kOuts + o] =
-                    single_element(p.factor, static_cast<u64>(first_out + o) * p.out_step + static_cast<u64>(in) * p.in_step);
-            }
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            f[(in - k + i) * kOuts + o] = x[i];
         }
     }
 }
@@ -164,12 +179,48 @@ struct Target {
         for (int i = 0; i < 8; ++i) {
             target.scale[i] = p.alpha;
             if (p.outer != nullptr && i < target.count) {
-                target.scale[i] *= p.outer[p.over_columns || first + i < p.core.columns ? first + i : (first + i) % p.core.columns];
+                const i64 at_i = first + i;
+                target.scale[i] *= p.outer[p.over_columns || at_i < p.core.columns ? at_i : p.core.columns >= 8 ? at_i - p.core.columns : at_i % p.core.columns];
             }
         }
         return target;
     }
 };
+
+/// Eight k of a thread's places and outputs.
+__device__ __forceinline__ void accumulate(const float* g, const float* f, float (&sum)[kOutTiles][8])
+{
+#pragma unroll
+    for (int i = 0; i < kDepth; ++i) {
+        const float4 low = *reinterpret_cast<const float4*>(g + i * kPlaces), high = *reinterpret_cast<const float4*>(g + i * kPlaces + 4);
+        const float x[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+        for (int t = 0; t < kOutTiles; ++t) {
+            const float factor = f[i * kOuts + t * kOutTile];
+#pragma unroll
+            for (int e = 0; e < 8; ++e) {
+                sum[t][e] = fmaf(factor, x[e], sum[t][e]);
+            }
+        }
+    }
+}
+
+/// Scales, rounds and writes a thread's places of its outputs, which begin at `own`.
+__device__ __forceinline__ void write_places(const CoreExpansionArguments& p, const Target& target, i64 own, float (&sum)[kOutTiles][8])
+{
+    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0 && (target.row | target.offset) % 8 == 0 && target.count >= 8;
+#pragma unroll
+    for (int t = 0; t < kOutTiles; ++t) {
+        const i64 o = own + t * kOutTile;
+        if (o < p.out) {
+#pragma unroll
+            for (int e = 0; e < 8; ++e) {
+                sum[t][e] *= target.scale[e];
+            }
+            write_eight<TERA_DTYPE>(p.output + o * target.row + target.offset, aligned, target.count, sum[t]);
+        }
+    }
+}
 
 } // namespace tera::gemm
 
@@ -184,40 +235,23 @@ extern "C" __global__ void __launch_bounds__(tera::gemm::kExpansionThreads) core
     const Places at = Places::of(p, blockIdx.x);
     const i32 first_out = blockIdx.y * kOuts;
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const bool core = threadIdx.x < kCoreThreads; // the others make F, and have no places
     const int place = threadIdx.x % (kPlaces / 8) * 8, own = threadIdx.x / (kPlaces / 8);
     const Target target = Target::of(p, at, place);
     float sum[kOutTiles][8] = {};
     for (i32 k = 0; k < p.in; k += kDepth) {
         __syncthreads();
-        generate_core(p, at, k + warp, lane, g + warp * kPlaces);
-        generate_factor(p, first_out, k, f);
+        if (core) {
+            generate_core(p, at, k + warp, lane, g + warp * kPlaces);
+        } else {
+            generate_factor(p, first_out, k, threadIdx.x - kCoreThreads, f);
+        }
         __syncthreads();
-        const i32 depth = min(kDepth, p.in - k);
-        for (i32 i = 0; i < depth; ++i) {
-            const float4 low = *reinterpret_cast<const float4*>(g + i * kPlaces + place), high = *reinterpret_cast<const float4*>(g + i * kPlaces + place + 4);
-            const float x[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
-#pragma unroll
-            for (int t = 0; t < kOutTiles; ++t) {
-                if (first_out + t * kOutTile + own < p.out) {
-                    const float factor = f[i * kOuts + t * kOutTile + own];
-#pragma unroll
-                    for (int e = 0; e < 8; ++e) {
-                        sum[t][e] = fmaf(factor, x[e], sum[t][e]);
-                    }
-                }
-            }
+        if (core) {
+            accumulate(g + place, f + own, sum);
         }
     }
-    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0 && (target.row | target.offset) % 8 == 0 && target.count >= 8;
-#pragma unroll
-    for (int t = 0; t < kOutTiles; ++t) {
-        const i64 o = first_out + t * kOutTile + own;
-        if (o < p.out) {
-#pragma unroll
-            for (int e = 0; e < 8; ++e) {
-                sum[t][e] *= target.scale[e];
-            }
-            write_eight<TERA_DTYPE>(p.output + o * target.row + target.offset, aligned, target.count, sum[t]);
-        }
+    if (core) {
+        write_places(p, target, first_out + own, sum);
     }
 }

@@ -7,18 +7,21 @@ namespace TeRA.Kernels.Cuda;
 /// <summary>Runs <see cref="CoreExpansionStep"/> by kernels/gemm/core_expansion.cu.</summary>
 internal sealed class CoreExpansionLauncher : CompiledStep
 {
-    private const int Threads = 256;
+    private const int CoreThreads = 256;
     private const int Places = 128;
     private const int QuadColumns = 4;
     private const int QuadRows = Places / QuadColumns;
     private const int Depth = 8;
-    private const int Outs = 64;
-    private const int SharedBytes = Depth * (Places + Outs) * sizeof(float);
+    private const int TileOuts = 16;
+
+    // Sixteen features of the first mode for each; four where there are more than sixteen, so that the core is generated no more often.
+    private static readonly int[] TileCounts = [1, 4];
 
     private readonly CoreExpansionStep step;
     private readonly Arguments prepared;
     private readonly CudaKernel kernel;
     private readonly (uint X, uint Y, uint Z) grid;
+    private readonly int tiles;
 
     /// <summary>Prepares the step.</summary>
     /// <exception cref="NotSupportedException">Dtypes that the kernel doesn't take.</exception>
@@ -40,15 +43,19 @@ internal sealed class CoreExpansionLauncher : CompiledStep
             Alpha = (float)step.Alpha,
             OverColumns = step.OverColumns ? 1 : 0,
         };
-        long tiles = step.OverColumns
+        tiles = TileCounts[first.Out <= TileOuts ? 0 : 1];
+        long places = step.OverColumns
             ? checked(ElementGrid.DivideUp(prepared.Rest, QuadColumns) * ElementGrid.DivideUp(step.Core.R, QuadRows))
             : ElementGrid.DivideUp(checked(prepared.Rest * step.Core.S), Places);
-        grid = (checked((uint)tiles), checked((uint)ElementGrid.DivideUp(first.Out, Outs)), 1);
-        kernel = device.Kernels.Load(Request(step.Output.DType));
+        grid = (checked((uint)places), checked((uint)ElementGrid.DivideUp(first.Out, tiles * TileOuts)), 1);
+        kernel = device.Kernels.Load(Request(step.Output.DType, tiles));
     }
 
     /// <summary>Every variant of the kernel.</summary>
-    public static IEnumerable<KernelRequest> Variants => ElementGrid.DTypes.Select(Request);
+    public static IEnumerable<KernelRequest> Variants =>
+        from dtype in ElementGrid.DTypes
+        from tiles in TileCounts
+        select Request(dtype, tiles);
 
     /// <inheritdoc/>
     public override int Launches => grid.X == 0 || grid.Y == 0 ? 0 : 1;
@@ -69,11 +76,11 @@ internal sealed class CoreExpansionLauncher : CompiledStep
         Arguments arguments = prepared;
         arguments.Output = addresses[step.Output.Slot];
         (arguments.Inner, arguments.Outer) = step.OverColumns ? (columns, rows) : (rows, columns);
-        kernel.Launch(arguments, grid, Threads, SharedBytes, stream);
+        kernel.Launch(arguments, grid, CoreThreads + (32 * tiles), Depth * (Places + (tiles * TileOuts)) * sizeof(float), stream);
     }
 
-    private static KernelRequest Request(DType dtype) =>
-        new("gemm/core_expansion.cu", "core_expansion", [ProductConfig.Macro("DTYPE", (int)dtype)]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+    private static KernelRequest Request(DType dtype, int tiles) =>
+        new("gemm/core_expansion.cu", "core_expansion", [ProductConfig.Macro("DTYPE", (int)dtype), ProductConfig.Macro("TILES", tiles)]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static void CheckDTypes(CoreExpansionStep step)
     {
