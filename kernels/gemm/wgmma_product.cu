@@ -254,30 +254,44 @@ __device__ __forceinline__ void store_boxes(const WgmmaProductArguments& p, cons
     c.parity ^= 1;
 }
 
-/// Writes float32, plainly or added to what lies elsewhere; two neighbours at once where their address allows it.
+/// A run of pairs, eight columns apart, of one row; `added` may be null. `whole`: two neighbours may be written at once.
+__device__ __forceinline__ void store_row(float* to, const float* added, int columns, bool whole, const float* d)
+{
+#pragma unroll
+    for (int j = 0; j < kAccumulators / 4; ++j) {
+        if (8 * j >= columns) {
+            return;
+        }
+        float2 pair = make_float2(d[4 * j], d[4 * j + 1]);
+        const bool second = 8 * j + 1 < columns;
+        if (added != nullptr) {
+            pair.x += added[8 * j];
+            pair.y += second ? added[8 * j + 1] : 0;
+        }
+        if (whole) {
+            *reinterpret_cast<float2*>(to + 8 * j) = pair;
+        } else {
+            to[8 * j] = pair.x;
+            if (second) {
+                to[8 * j + 1] = pair.y;
+            }
+        }
+    }
+}
+
+/// Writes float32, plainly or added to what lies elsewhere.
 __device__ __forceinline__ void store_singles(const WgmmaProductArguments& p, const Item& item, int consumer, const float (&d)[kAccumulators])
 {
     const int thread = threadIdx.x % 128, lane = thread % 32;
     const int row = item.m + 64 * consumer + thread / 32 * 16 + lane / 4, column = item.n + 2 * (lane % 4);
     float* layer = p.c_single + static_cast<long long>(item.part) * p.m * p.n;
-    const bool pairs = p.n % 2 == 0 && reinterpret_cast<unsigned long long>(layer) % 8 == 0;
+    const bool whole = p.n % 2 == 0 && reinterpret_cast<unsigned long long>(layer) % 8 == 0;
 #pragma unroll
-    for (int i = 0; i < kAccumulators; i += 2) {
-        const int r = row + ((i & 2) << 2), c = column + 8 * (i / 4);
-        if (r >= p.m || c >= p.n) {
-            continue;
-        }
-        const long long at = static_cast<long long>(r) * p.n + c;
-        const bool second = c + 1 < p.n;
-        const float first_sum = d[i] + (p.add_single != nullptr ? p.add_single[at] : 0);
-        const float second_sum = d[i + 1] + (p.add_single != nullptr && second ? p.add_single[at + 1] : 0);
-        if (pairs) {
-            *reinterpret_cast<float2*>(layer + at) = make_float2(first_sum, second_sum);
-        } else {
-            layer[at] = first_sum;
-            if (second) {
-                layer[at + 1] = second_sum;
-            }
+    for (int half = 0; half < 2; ++half) {
+        const int r = row + 8 * half;
+        if (r < p.m) {
+            const long long at = static_cast<long long>(r) * p.n + column;
+            store_row(layer + at, p.add_single == nullptr ? nullptr : p.add_single + at, p.n - column, whole, d + 2 * half);
         }
     }
 }
