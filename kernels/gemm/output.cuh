@@ -118,11 +118,17 @@ struct OutputWriter {
         }
     }
 
-    /// One element, given its sum.
-    __device__ __forceinline__ void write_single(i64 row, i64 column, float sum) const
+    /// Four neighbours of a row whose sums lie in layers, which are added in ascending order.
+    __device__ __forceinline__ void write_sum_of_layers(i64 row, i64 column) const
     {
-        float sums[4] = {sum};
-        finish(row * out.n + column, column, sums, false, 1);
+        const i64 at = row * out.n + column;
+        const int count = static_cast<int>(min(end - column, static_cast<i64>(4)));
+        float sums[4] = {};
+#pragma unroll 4
+        for (i32 layer = 0; layer < out.parts; ++layer) {
+            Row<kFloat32>::add(out.partial + layer * out.m * out.n + at, sums, whole_partial, count);
+        }
+        finish(at, column, sums, true, count);
     }
 
 private:

@@ -46,7 +46,8 @@ constexpr bool kBlocks = TERA_BLOCKS != 0, kTransposedB2 = TERA_BLOCKS == 1;
 constexpr bool kAdd = TERA_ADD;
 constexpr int kBytesA = kTileM * kDepth * 2, kBytesB = kTileN * kDepth * 2;
 constexpr int kBoxes = kTileN / 64;                     // of a consumer's part of a tile
-constexpr int kStagingBoxes = kAdd ? kBoxes : 2;        // places that a consumer's boxes go through in turn
+constexpr int kStagingBoxes = kAdd || kBoxes % 2 != 0 ? kBoxes : 2; // places that a consumer's boxes go through in turn
+static_assert(kBoxes % kStagingBoxes == 0, "a box finds the place that was written kStagingBoxes boxes ago, in the tile before too");
 constexpr int kAccumulators = kTileN / 2;
 
 struct Shared {

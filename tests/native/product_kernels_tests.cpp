@@ -113,7 +113,7 @@ void check_output(i64 m, i64 n, i64 k, const Options& options, const Launch& lau
     output.parts = options.parts > 1 ? static_cast<i32>(max<i64>((k + length - 1) / length, 1)) : 1;
     launch(output, length);
     if (output.partial != nullptr) {
-        emulated::launch(static_cast<u32>((m * n + 255) / 256), 1, 256, [&] { split_sum(output); });
+        emulated::launch(static_cast<u32>((m * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); });
     }
     check(narrow.intact() && wide.intact() && partial.intact(), "nothing outside C and the workspace is written (%lldx%lldx%lld)", m, n, k);
     for (i64 i = 0; i < m * n; ++i) {
@@ -209,7 +209,7 @@ void product(i64 tokens, i64 r, i64 s, int distribution, bool scaled, const Opti
     const CoreProductArguments p{a.data(), scaled ? scale.data() : nullptr, core, k, length, tiles(tokens, Config::kTileM), tiles(n, Config::kTileN), output};
     emulated::launch(p.tiles_m * p.tiles_n, output.parts, Config::kThreads, [&] { core_product(p); });
     if (output.partial != nullptr) {
-        emulated::launch(static_cast<u32>((tokens * n + 255) / 256), 1, 256, [&] { split_sum(output); });
+        emulated::launch(static_cast<u32>((tokens * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); });
     }
     check(narrow.intact() && partial.intact(), "nothing outside C is written");
     for (i64 row = 0; row < tokens; ++row) {

@@ -1,7 +1,10 @@
-// The emulation of kernels/ptx/tma.cuh: 16-bit elements, the swizzle of the box's row (128, 64, 32 bytes, or none of 16), copies that happen at once.
+// The emulation of kernels/ptx/tma.cuh: 16-bit elements, the swizzle of the box's row (128, 64, 32 bytes, or none of 16), loads that happen
+// at once, and stores that read shared memory as late as they may: when their thread waits for them.
 #pragma once
 
 #include "mbarrier.cuh"
+
+#include <deque>
 
 namespace tera::ptx {
 
@@ -48,7 +51,19 @@ inline void cp_async_bulk_tensor_3d_load(unsigned to, const TensorMap* map, int 
 
 inline void cp_async_bulk_tensor_2d_load(unsigned to, const TensorMap* map, int x, int y, unsigned barrier) { cp_async_bulk_tensor_3d_load(to, map, x, y, 0, barrier); }
 
-inline void cp_async_bulk_tensor_3d_store(const TensorMap* map, int x, int y, int z, unsigned from)
+/// A thread's bulk groups, the oldest first; the last one is open.
+inline std::map<unsigned, std::deque<std::vector<std::function<void()>>>> bulk_groups;
+
+inline std::deque<std::vector<std::function<void()>>>& groups_of_thread()
+{
+    auto& groups = bulk_groups[threadIdx.x];
+    if (groups.empty()) {
+        groups.emplace_back();
+    }
+    return groups;
+}
+
+inline void store_now(const TensorMap* map, int x, int y, int z, unsigned from)
 {
     for_each_element(*map, from, x, y, z, [](bool inside, unsigned short* at, unsigned char* place) {
         if (inside) {
@@ -57,12 +72,25 @@ inline void cp_async_bulk_tensor_3d_store(const TensorMap* map, int x, int y, in
     });
 }
 
+inline void cp_async_bulk_tensor_3d_store(const TensorMap* map, int x, int y, int z, unsigned from)
+{
+    groups_of_thread().back().push_back([=] { store_now(map, x, y, z, from); });
+}
+
 inline void cp_async_bulk_tensor_2d_store(const TensorMap* map, int x, int y, unsigned from) { cp_async_bulk_tensor_3d_store(map, x, y, 0, from); }
 
-inline void cp_async_bulk_commit_group() {}
+inline void cp_async_bulk_commit_group() { groups_of_thread().emplace_back(); }
 
 template <int Pending>
-void cp_async_bulk_wait_group_read() {}
+void cp_async_bulk_wait_group_read()
+{
+    auto& groups = groups_of_thread();
+    for (; groups.size() > Pending + 1; groups.pop_front()) {
+        for (const auto& store : groups.front()) {
+            store();
+        }
+    }
+}
 
 inline void fence_proxy_async() {}
 

@@ -15,13 +15,14 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
     // What the choice is made for: the multiprocessors of an H100 with the SXM socket.
     private const int Processors = 132;
 
-    // Microseconds, measured on an H100 (bench/NOTES.md): a stage of each tile, what comes before and after the stages of a tile, and
-    // the second kernel of a sum in parts with the bytes between the two.
-    private const double Stage256 = 0.69;
-    private const double Stage192 = 0.54;
-    private const double Stage128 = 0.40;
-    private const double TileFixed = 2;
-    private const double SumFixed = 3;
+    // Microseconds, measured on an H100: a stage of each tile, what comes before and after the stages of a tile, the second kernel of a
+    // sum in parts, and what memory and the L2 cache move.
+    private const double Stage256 = 0.68;
+    private const double Stage192 = 0.515;
+    private const double Stage128 = 0.375;
+    private const double TileFixed = 1.6;
+    private const double SumFixed = 4;
+    private const double BytesPerMicrosecond = 2.7e6;
     private const double SumBytesPerMicrosecond = 3e6;
 
     // Shorter parts are all beginning and end.
@@ -46,7 +47,9 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
 
     private int StageBytes => (WgmmaProductRules.TileM + TileN) * WgmmaProductRules.TileK * 2;
 
-    private int StagingBytes => Consumers * (Adds ? TileN / 64 : 2) * BoxBytes;
+    private int StagingBytes => Consumers * (Adds || Boxes % 2 != 0 ? Boxes : 2) * BoxBytes;
+
+    private int Boxes => TileN / 64;
 
     /// <summary>The cut with the least predicted time. A tile lies in one block of columns, and a sum with a block product stays whole.</summary>
     public static WgmmaProductSchedule Choose(MatrixProductStep step)
@@ -99,7 +102,7 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
     {
         double stage = tileN switch { 256 => Stage256, 192 => Stage192, _ => Stage128 };
         long all = stages + Ceiling(step.Blocks?.K ?? 0, WgmmaProductRules.TileK);
-        double main = Ceiling(tiles * parts, Processors) * ((all * stage) + (TileFixed * tileN / 256));
+        double main = Math.Max(step.Bytes / BytesPerMicrosecond, Ceiling(tiles * parts, Processors) * ((all * stage) + (TileFixed * tileN / 256)));
         return parts == 1 ? main : main + SumFixed + (2.0 * sizeof(float) * parts * step.M * step.N / SumBytesPerMicrosecond);
     }
 
