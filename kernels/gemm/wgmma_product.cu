@@ -17,6 +17,7 @@
 // (the dtype of C: 0 writes float32 from registers, else TERA_DTYPE through the copy engine), TERA_ADD (0, 1: 16-bit C with an addend),
 // TERA_BLOCKS (0 none, 1 B2 is k2×w in memory, 2 w×k2), TERA_TILE_N (128, 192, 256), TERA_STAGES (of the ring).
 #include "gemm/wgmma_engine.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera {
 
@@ -334,5 +335,7 @@ extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wg
         ptx::prefetch_tensormap(&p.b);
     }
     __syncthreads();
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     specialise<240>([&] { produce(p, s); }, [&](int consumer) { consume(p, s, consumer); });
 }

@@ -25,7 +25,7 @@ internal sealed unsafe class CublasLt : IDisposable
     private readonly Tensor workspace;
     private readonly nint library;
     private readonly nint handle;
-    private readonly Dictionary<(bool, bool, long, long, long), byte[]> fastest = [];
+    private readonly Dictionary<(bool, bool, bool, long, long, long), byte[]> fastest = [];
     private readonly delegate* unmanaged<nint, nint, void*, nint, nint, nint, nint, void*, nint, nint, nint, nint, void*, nint, nuint, nint, int> matmul;
 
     /// <summary>Finds and opens it.</summary>
@@ -48,8 +48,8 @@ internal sealed unsafe class CublasLt : IDisposable
         workspace = device.Allocate(DType.BFloat16, WorkspaceBytes / 2);
     }
 
-    /// <summary>A product in row-major terms, C = A·B, with the fastest of the algorithms that the heuristic names first, as measured here.</summary>
-    public Action<StreamHandle> Product(Tensor a, Layout layoutA, Tensor b, Layout layoutB, Tensor c, long m, long n, long k)
+    /// <summary>A product in row-major terms, C = A·B (+ <paramref name="addTo"/>), with the fastest of the algorithms that the heuristic names first, as measured here.</summary>
+    public Action<StreamHandle> Product(Tensor a, Layout layoutA, Tensor b, Layout layoutB, Tensor c, long m, long n, long k, Tensor? addTo = null)
     {
         // Column-major, Cᵀ = Bᵀ·Aᵀ: the row-major operands are their own transposes.
         bool transposeFirst = layoutB == Layout.Transposed, transposeSecond = layoutA == Layout.Transposed;
@@ -57,7 +57,7 @@ internal sealed unsafe class CublasLt : IDisposable
         nint first = transposeFirst ? Matrix(b.DType, k, n) : Matrix(b.DType, n, k);
         nint second = transposeSecond ? Matrix(a.DType, m, k) : Matrix(a.DType, k, m);
         nint result = Matrix(c.DType, n, m);
-        var key = (transposeFirst, transposeSecond, m, n, k);
+        var key = (transposeFirst, transposeSecond, addTo is not null, m, n, k);
         if (!fastest.TryGetValue(key, out byte[]? chosen))
         {
             byte[][] algorithms = Heuristic(operation, first, second, result);
@@ -74,9 +74,9 @@ internal sealed unsafe class CublasLt : IDisposable
             return stream =>
             {
                 using PrimaryContext.Scope scope = device.Context.Enter();
-                float one = 1, zero = 0;
+                float one = 1, beta = addTo is null ? 0 : 1;
                 Check(
-                    matmul(handle, operation, &one, b.Address, first, a.Address, second, &zero, c.Address, result, c.Address, result, copy, workspace.Address, (nuint)WorkspaceBytes, device.Resolve(stream)),
+                    matmul(handle, operation, &one, b.Address, first, a.Address, second, &beta, (addTo ?? c).Address, result, c.Address, result, copy, workspace.Address, (nuint)WorkspaceBytes, device.Resolve(stream)),
                     "cublasLtMatmul");
             };
         }
