@@ -17,10 +17,10 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
 
     // Microseconds, measured on an H100: a stage of each tile, what comes before and after the stages of a tile, the second kernel of a
     // sum in parts, and what memory and the L2 cache move.
-    private const double Stage256 = 0.68;
-    private const double Stage192 = 0.515;
-    private const double Stage128 = 0.375;
-    private const double TileFixed = 1.6;
+    private const double Stage256 = 0.69;
+    private const double Stage192 = 0.525;
+    private const double Stage128 = 0.38;
+    private const double TileFixed = 2;
     private const double SumFixed = 4;
     private const double BytesPerMicrosecond = 2.7e6;
     private const double SumBytesPerMicrosecond = 3e6;
