@@ -37,6 +37,8 @@ internal sealed class DenseRules : UpdateRules
         }
     }
 
+    private bool Scaling => update.Alpha != 1;
+
     /// <inheritdoc/>
     public override void BuildWeight(PassBuilder pass, Operand? baseWeight, Operand target)
     {
@@ -64,12 +66,12 @@ internal sealed class DenseRules : UpdateRules
 
     /// <inheritdoc/>
     public override MatrixProductStep? JoinOutput(PassBuilder pass, MatrixProductStep product) => CanJoin(pass, product, AsItWillLie(pass, first).T)
-        ? Join(product, FromInput(pass, first, scaled: true), Load(pass, first).T, $"{FromInputName(first, scaled: true)}·{Names[first]}ᵀ")
+        ? Join(product, FromInput(pass, first, Scaling), Load(pass, first).T, $"{FromInputName(first, Scaling)}·{Names[first]}ᵀ")
         : null;
 
     /// <inheritdoc/>
     public override MatrixProductStep? JoinInputGradient(PassBuilder pass, MatrixProductStep product) => CanJoin(pass, product, AsItWillLie(pass, last))
-        ? Join(product, FromOutput(pass, last, scaled: true), Load(pass, last), $"{FromOutputName(last, scaled: true)}·{Names[last]}")
+        ? Join(product, FromOutput(pass, last, Scaling), Load(pass, last), $"{FromOutputName(last, Scaling)}·{Names[last]}")
         : null;
 
     /// <inheritdoc/>

@@ -17,15 +17,15 @@ internal static class HopperCosts
     private const double ThinExposedArithmetic = 0.35;
 
     // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows.
-    private const double RowShare = 1.22;
-    private const double TransposedShare = 2.05;
+    private const double RowShare = 0.92;
+    private const double TransposedShare = 1.52;
 
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
-    private const double ExposedArithmetic = 0.6;
+    private const double ExposedArithmetic = 0.55;
 
-    // Rows of the core that are generated in the kernel, a number and a kernel.
-    private const double GeneratedNumberSeconds = 5e-12;
-    private const double GenerationSeconds = 8e-6;
+    // A core that is written out before its rows are multiplied: a number, and the kernel for it.
+    private const double GeneratedNumberSeconds = 3e-12;
+    private const double GenerationSeconds = 7e-6;
 
     // The projection on the core: beside its product, the core is generated and multiplied into the accumulators, and the parts are summed.
     private const double ProjectionShare = 0.72;
