@@ -36,7 +36,7 @@ struct ModeArguments {
 
 struct ModesArguments {
     ptx::TensorMap input;   // (i, i₁, t), boxes 64 × kInPadded × kPassTokens
-    ptx::TensorMap output;  // rows: (o, o₁, t), boxes 64 × kOut × kStoreTokens; transposed: (t, o₁, o), boxes kUnitTokens × 8 × 16
+    ptx::TensorMap output;  // rows: (o, o₁, t), boxes 64 × kOut × kStoreTokens; transposed: (t, o₁, o), boxes kUnitTokens × 8 × 8
     ptx::TensorMap added;   // as the transposed output
     RandomSource factors;
     ModeArguments modes[kMaximumModes];
@@ -78,17 +78,17 @@ constexpr int kStoreLimit = kOut <= 8 ? 8 : kOut <= 16 ? 4 : kOut <= 32 ? 2 : 1;
 constexpr int kStoreTokens = kStoreLimit < kTokens ? kStoreLimit : kTokens;
 constexpr int kStoreBytes = kStoreTokens * kOut * 128;
 
-// Transposed out: a unit of one warp is 16 of o × 8 of o₁ × kUnitTokens of t, rows of t side by side.
+// Transposed out: a unit of one warp is 8 of o × 8 of o₁ × kUnitTokens of t, rows of t side by side. The warp's 16 of o are two units.
 constexpr int kUnitTokens = kTokens < 32 ? kTokens : 32;
 constexpr int kUnitRow = kUnitTokens * 2;
-constexpr int kUnitBytes = 16 * 8 * kUnitRow;
+constexpr int kUnitBytes = 8 * 8 * kUnitRow;
 constexpr int kUnitParts = kTokens / kUnitTokens;
-constexpr int kUnits = kOutGroups * kUnitParts;  // of a tile
+constexpr int kUnits = kOutGroups * kUnitParts * 2;  // of a tile
 static_assert(!TERA_TRANSPOSED_OUT || (kTokens >= 8 && kChunks == 1), "a word is eight rows t");
 static_assert(TERA_TRANSPOSED_OUT || kPasses == 1, "rows leave after each pass");
 
-constexpr int kBuffers = 2;  // that what leaves takes turns with
-constexpr int kStagingBytes = TERA_TRANSPOSED_OUT ? 4 * kBuffers * kUnitBytes : kBuffers * kStoreBytes;  // of a warpgroup
+constexpr int kBuffers = TERA_TRANSPOSED_OUT ? 3 : 2;  // that what leaves takes turns with
+constexpr int kStagingBytes = kBuffers * (TERA_TRANSPOSED_OUT ? 4 * kUnitBytes : kStoreBytes);  // of a warpgroup
 
 constexpr int kInBlocks = (kInPadded + 15) / 16;
 constexpr int kFirstFragments = kInBlocks * kOutGroups * 32;
@@ -105,20 +105,28 @@ constexpr int table_start(int mode)
     return start;
 }
 
-constexpr int kTableBytes = table_start(kModes) * 4;
-constexpr int kStagingRegion = kConsumers * kStagingBytes > kTableBytes ? kConsumers * kStagingBytes : (kTableBytes + 1023) / 1024 * 1024;
+// The tables lie in the last stages until F is made; the others fill meanwhile.
+constexpr int kTableStages = (table_start(kModes) * 4 + kStageBytes - 1) / kStageBytes;
+static_assert(kStages > kTableStages, "the tables take whole stages");
+
+/// First row t of a warpgroup's part of a tile.
+__device__ __forceinline__ int first_token(int index, int part)
+{
+    return index / kRowTiles * kTileTokens + part * kTokens;
+}
 
 /// Shared memory, as offsets into it.
 struct Shared {
-    unsigned stages, staging, factor, first, full, empty, arrived;
+    unsigned stages, tables, staging, factor, first, full, empty, arrived;
 };
 
 __device__ __forceinline__ Shared layout(unsigned base)
 {
     Shared s;
     s.stages = base;
-    s.staging = s.stages + kStages * kStageBytes;  // the tables, until F is made
-    s.factor = s.staging + kStagingRegion;
+    s.tables = s.stages + (kStages - kTableStages) * kStageBytes;
+    s.staging = s.stages + kStages * kStageBytes;
+    s.factor = s.staging + kConsumers * kStagingBytes;
     s.first = s.factor + kFactorRows * kRestIn * 2;
     s.full = s.first + kFirstFragments * 8;
     s.empty = s.full + kStages * 8;

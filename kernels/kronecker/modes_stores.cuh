@@ -4,6 +4,7 @@
 
 #include "kronecker/modes_config.cuh"
 #include "ptx/mma.cuh"
+#include "ptx/shared.cuh"
 
 namespace tera {
 
@@ -27,22 +28,22 @@ __device__ __forceinline__ void multiply_fragment(float (&d)[4], const unsigned 
 }
 
 /// The lane's fragments of F₁ for one group of eight o₁.
-__device__ __forceinline__ void load_first(const uint2* fragments, int group, uint2 (&first)[kInBlocks])
+__device__ __forceinline__ void load_first(const Shared& s, int group, uint2 (&first)[kInBlocks])
 {
 #pragma unroll
     for (int k = 0; k < kInBlocks; ++k) {
-        first[k] = fragments[(k * kOutGroups + group) * 32 + threadIdx.x % 32];
+        first[k] = ptx::ld_shared_v2(s.first + ((k * kOutGroups + group) * 32 + threadIdx.x % 32) * 8);
     }
 }
 
-/// The first mode of one row t and one group of eight o₁: sixteen rows of F, from the accumulators' columns of that row.
-__device__ __forceinline__ void contract_first(const unsigned* d, const uint2 (&first)[kInBlocks], float alpha, float (&r)[4])
+/// The first mode for one group of eight o₁ and two times eight rows of F: `upper` and `lower` are a row t's accumulators from half 0 (the upper
+/// eight rows of the warp's sixteen) or half 1.
+__device__ __forceinline__ void contract_first(const unsigned* upper, const unsigned* lower, const uint2 (&first)[kInBlocks], float alpha, float (&r)[4])
 {
     r[0] = r[1] = r[2] = r[3] = 0;
 #pragma unroll
     for (int k = 0; k < kInBlocks; ++k) {
-        const unsigned* v = d + 4 * k;
-        const unsigned a[4] = {v[0], v[1], kInPadded == 8 ? 0 : v[2], kInPadded == 8 ? 0 : v[3]};
+        const unsigned a[4] = {upper[4 * k], lower[4 * k], kInPadded == 8 ? 0 : upper[4 * k + 2], kInPadded == 8 ? 0 : lower[4 * k + 2]};
         multiply_fragment(r, a, first[k]);
     }
 #pragma unroll
@@ -55,43 +56,40 @@ __device__ __forceinline__ void contract_first(const unsigned* d, const uint2 (&
 /// out[t, o₁, o], 64 of o at a time; the warpgroup's buffers take turns.
 struct RowStores {
     const ModesArguments& p;
-    const uint2* fragments;
-    unsigned staging;
-    int consumer, buffer;
+    const Shared& s;
+    int consumer, buffer = 0;
 
-    __device__ RowStores(const ModesArguments& arguments, const Shared& s, unsigned char* memory, int which)
-        : p(arguments), fragments(reinterpret_cast<const uint2*>(memory + s.first)), staging(s.staging + which * kStagingBytes), consumer(which), buffer(0)
+    __device__ RowStores(const ModesArguments& arguments, const Shared& layout, int which, int, int)
+        : p(arguments), s(layout), consumer(which)
     {
     }
 
-    __device__ __forceinline__ void start(int, int) {}
-
     /// One tile's part: a[chunk] are 64 rows of F from `row`.
-    __device__ __forceinline__ void store(int row, int token, int, const unsigned (&a)[kChunks * kPasses][kRegisters / 2])
+    __device__ __forceinline__ void store(int row, int token, const unsigned (&a)[kChunks * kPasses][kRegisters / 2])
     {
         const int thread = threadIdx.x % 128, lane = thread % 32, warp = thread / 32;
 #pragma unroll
         for (int c = 0; c < kChunks; ++c) {
 #pragma unroll
             for (int t0 = 0; t0 < kTokens; t0 += kStoreTokens) {
-                if (thread == 0) {
-                    ptx::cp_async_bulk_wait_group_read<kBuffers - 1>();
-                }
-                ptx::bar_sync(1 + consumer, 128);
-                const unsigned box = staging + buffer * kStoreBytes;
+                const unsigned box = s.staging + consumer * kStagingBytes + buffer * kStoreBytes;
 #pragma unroll
                 for (int g = 0; g < kOutGroups; ++g) {
                     uint2 first[kInBlocks];
-                    load_first(fragments, g, first);
+                    load_first(s, g, first);
 #pragma unroll
                     for (int t = 0; t < kStoreTokens; ++t) {
                         float r[4];
-                        contract_first(a[c] + (t0 + t) * kInPadded / 4, first, p.alpha, r);
+                        const unsigned* d = a[c] + (t0 + t) * kInPadded / 4;
+                        contract_first(d, d + 1, first, p.alpha, r);
                         const unsigned at = swizzled(t * kOut + 8 * g + lane % 8, 2 * warp + lane / 8 % 2);
                         ptx::stmatrix_x2_trans(box + at, E::encode2(r[0], r[1]), E::encode2(r[2], r[3]));
                     }
                 }
                 ptx::fence_proxy_async();
+                if (thread == 0) {
+                    ptx::cp_async_bulk_wait_group_read<0>();  // the other buffer's box has left: it is free behind the barrier
+                }
                 ptx::bar_sync(1 + consumer, 128);
                 if (thread == 0) {
                     ptx::cp_async_bulk_tensor_3d_store(&p.output, row + 64 * c, 0, token + t0, box);
@@ -112,42 +110,56 @@ struct RowStores {
 
 using Stores = RowStores;
 #else
-/// out[(o₁, o), t], plus what is added. Each warp works for itself, unit by unit in two buffers by turns: the copy engine brings what is added,
-/// the warp adds its results in place, the copy engine takes the sum away.
-struct TransposedStores {
-    const ModesArguments& p;
-    const uint2* fragments;
-    unsigned char* memory;
-    unsigned units, arrived;
-    int warp, buffer;
-    unsigned parity;
+/// Brings what is added to unit `unit` of tile `index` into one of the warp's buffers. `part` and `row` are the warpgroup's.
+__device__ __forceinline__ void fetch_added(
+    const ModesArguments& p, const Shared& s, int warp, int index, int part, int row, int unit, int buffer)
+{
+    const unsigned barrier = s.arrived + (warp * kBuffers + buffer) * 8;
+    ptx::mbarrier_arrive_expect_tx(barrier, kUnitBytes);
+    ptx::cp_async_bulk_tensor_3d_load(s.staging + (warp * kBuffers + buffer) * kUnitBytes, &p.added,
+        first_token(index, part) + unit / 2 % kUnitParts * kUnitTokens, unit / 2 / kUnitParts * 8, row + warp % 4 * 16 + unit % 2 * 8, barrier);
+}
 
-    __device__ TransposedStores(const ModesArguments& arguments, const Shared& s, unsigned char* shared_memory, int consumer)
-        : p(arguments), fragments(reinterpret_cast<const uint2*>(shared_memory + s.first)), memory(shared_memory), warp(threadIdx.x % 128 / 32), buffer(0), parity(0)
-    {
-        units = s.staging + consumer * kStagingBytes + warp * kBuffers * kUnitBytes;
-        arrived = s.arrived + (consumer * 4 + warp) * kBuffers * 8;
-    }
-
-    /// Before the block's first tile.
-    __device__ __forceinline__ void start(int row, int token)
-    {
-        if (TERA_ADD && p.wide && threadIdx.x % 32 == 0) {
-            fetch(row, token, 0, 0);
+/// What is added to the first units of a block, for all warps.
+__device__ __forceinline__ void fetch_first_added(const ModesArguments& p, const Shared& s)
+{
+    if (TERA_ADD && p.wide) {
+        for (int i = 0; i < kConsumers * 4 * (kBuffers - 1); ++i) {
+            const int warp = i / (kBuffers - 1), consumer = warp / 4, unit = i % (kBuffers - 1);
+            fetch_added(p, s, warp, blockIdx.x, TERA_SPLIT_COLUMNS ? consumer : 0,
+                blockIdx.x % kRowTiles * kTileRows + (TERA_SPLIT_COLUMNS ? 0 : consumer * kWarpgroupRows), unit, unit);
         }
     }
+}
 
-    /// One tile's part; the one after starts at `next_token`, negative if there is none. Rows t are a[0], a[1], … one after another.
-    __device__ __forceinline__ void store(int row, int token, int next_token, const unsigned (&a)[kPasses][kRegisters / 2])
+/// out[(o₁, o), t], plus what is added. Each warp works for itself, unit by unit, its buffers taking turns: the copy engine brings what is added, the
+/// warp adds its results in place, the copy engine takes the sum away.
+struct TransposedStores {
+    const ModesArguments& p;
+    const Shared& s;
+    int warp, part, row;                         // among all consumers; the warpgroup's part and first row of F
+    int fetch_index, fetch_unit = kBuffers - 1;  // what is to be fetched next
+    unsigned place;                              // of the thread's first word in a unit
+    int buffer = 0;
+    unsigned parity = 0;
+
+    __device__ TransposedStores(const ModesArguments& arguments, const Shared& layout, int consumer, int which, int first_row)
+        : p(arguments), s(layout), warp(consumer * 4 + threadIdx.x % 128 / 32), part(which), row(first_row), fetch_index(blockIdx.x)
+    {
+        const unsigned unit_row = threadIdx.x % 32 * 2;  // eight of o₁ a row o: lanes 4o + q hold (o, 2q) and the next one
+        place = unit_row * kUnitRow ^ swizzle(unit_row);
+    }
+
+    /// One tile's part. Rows t are a[0], a[1], … one after another.
+    __device__ __forceinline__ void store(int, int token, const unsigned (&a)[kPasses][kRegisters / 2])
     {
 #pragma unroll 1
         for (int group = 0; group < kOutGroups; ++group) {
             uint2 first[kInBlocks];
-            load_first(fragments, group, first);
+            load_first(s, group, first);
 #pragma unroll
-            for (int part = 0; part < kUnitParts; ++part) {
-                const int next = group * kUnitParts + part + 1;
-                unit(row, token, group, part, a[0], first, next < kUnits ? token : next_token, next < kUnits ? next : 0);
+            for (int i = 0; i < kUnitParts * 2; ++i) {
+                unit(token + i / 2 * kUnitTokens, group, i % 2, a[0] + i / 2 * kUnitTokens * kInPadded / 4, first);
             }
         }
     }
@@ -160,74 +172,82 @@ struct TransposedStores {
     }
 
 private:
-    /// Brings what is added to unit number `index` of a tile into a buffer.
-    __device__ __forceinline__ void fetch(int row, int token, int index, int into)
+    /// Rows t from `token`, one half of the warp's sixteen rows of F.
+    __device__ __forceinline__ void unit(int token, int group, int half, const unsigned* a, const uint2 (&first)[kInBlocks])
     {
-        if (token >= 0) {
-            ptx::mbarrier_arrive_expect_tx(arrived + into * 8, kUnitBytes);
-            ptx::cp_async_bulk_tensor_3d_load(
-                units + into * kUnitBytes, &p.added, token + index % kUnitParts * kUnitTokens, index / kUnitParts * 8, row + 16 * warp, arrived + into * 8);
-        }
-    }
-
-    __device__ __forceinline__ void unit(int row, int token, int group, int part, const unsigned* a, const uint2 (&first)[kInBlocks], int next_token, int next)
-    {
-        const int lane = threadIdx.x % 32;
+        const int lane = threadIdx.x % 32, o = row + warp % 4 * 16 + half * 8;
+        const unsigned box = s.staging + (warp * kBuffers + buffer) * kUnitBytes;
         if (TERA_ADD && p.wide) {
-            ptx::mbarrier_wait_parity(arrived + buffer * 8, parity);
+            ptx::mbarrier_wait_parity(s.arrived + (warp * kBuffers + buffer) * 8, parity);
         } else {
             if (lane == 0) {
                 ptx::cp_async_bulk_wait_group_read<kBuffers - 1>();
             }
+            if (TERA_ADD) {
+                move_elements<false>(p, box, o, group * 8, token);
+            }
             __syncwarp();
         }
-        unsigned char* box = memory + units + buffer * kUnitBytes;
 #pragma unroll
         for (int j = 0; j < kUnitTokens / 8; ++j) {
-            float r[8][4];
+            float r[4][4];
 #pragma unroll
-            for (int t = 0; t < 8; ++t) {
-                contract_first(a + (part * kUnitTokens + 8 * j + t) * kInPadded / 4, first, p.alpha, r[t]);
+            for (int t = 0; t < 4; ++t) {
+                const unsigned* d = a + (8 * j + 2 * t) * kInPadded / 4 + half;
+                contract_first(d, d + kInPadded / 4, first, p.alpha, r[t]);
             }
 #pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const float value[8] = {r[0][e], r[1][e], r[2][e], r[3][e], r[4][e], r[5][e], r[6][e], r[7][e]};
-                const int o = lane / 4 + e / 2 * 8, o1 = lane % 4 * 2 + e % 2;
-                if (p.wide) {
-                    add_word(box + unit_place(o * 8 + o1, j), value);
-                } else {
-                    store_elements(p, row + 16 * warp + o, group * 8 + o1, token + part * kUnitTokens + 8 * j, value);
-                }
+            for (int e = 0; e < 2; ++e) {
+                const float value[8] = {r[0][e], r[0][2 + e], r[1][e], r[1][2 + e], r[2][e], r[2][2 + e], r[3][e], r[3][2 + e]};
+                add_word(box + (place ^ j * 16) + e * kUnitRow, value);
             }
-            if (j == kUnitTokens / 16 && TERA_ADD && p.wide && lane == 0) {
-                // The unit before has left its buffer by now, or soon.
-                ptx::cp_async_bulk_wait_group_read<0>();
-                fetch(row, next_token, next, buffer ^ 1);
+            if (TERA_ADD && p.wide && lane == 0 && j == kUnitTokens / 16) {
+                fetch_next();
             }
         }
         ptx::fence_proxy_async();
         __syncwarp();
-        if (p.wide && lane == 0) {
-            ptx::cp_async_bulk_tensor_3d_store(&p.output, token + part * kUnitTokens, group * 8, row + 16 * warp, units + buffer * kUnitBytes);
+        if (!p.wide) {
+            move_elements<true>(p, box, o, group * 8, token);
+        } else if (lane == 0) {
+            ptx::cp_async_bulk_tensor_3d_store(&p.output, token, group * 8, o, box);
             ptx::cp_async_bulk_commit_group();
         }
-        parity ^= buffer;
-        buffer ^= 1;
+        if (++buffer == kBuffers) {
+            buffer = 0;
+            parity ^= 1;
+        }
     }
 
-    /// Byte of 16-byte chunk `chunk` of a unit's row in the swizzle of its row's length.
-    static __device__ __forceinline__ unsigned unit_place(unsigned row, unsigned chunk)
+    /// Into the buffer of the unit before, which has left it by now, or soon.
+    __device__ __forceinline__ void fetch_next()
     {
-        const unsigned at = row * kUnitRow + chunk * 16;
-        return at ^ ((at >> 7 & (kUnitRow / 16 - 1)) << 4);
+        if (fetch_unit >= kUnits) {
+            fetch_unit -= kUnits;
+            fetch_index += gridDim.x;
+        }
+        if (fetch_index < kRowTiles * p.token_tiles) {
+            ptx::cp_async_bulk_wait_group_read<0>();
+            fetch_added(p, s, warp, fetch_index, part, row, fetch_unit, buffer == 0 ? kBuffers - 1 : buffer - 1);
+            ++fetch_unit;
+        }
+    }
+
+    /// What the copy engine's swizzle of this row length does to the bytes of a unit's row; the same for the row after an even one.
+    static __device__ __forceinline__ unsigned swizzle(unsigned unit_row)
+    {
+        return (unit_row * kUnitRow >> 7 & (kUnitRow / 16 - 1)) << 4;
     }
 
     /// Eight rows t, packed, plus what lies there.
-    static __device__ __forceinline__ void add_word(unsigned char* at, const float (&value)[8])
+    static __device__ __forceinline__ void add_word(unsigned at, const float (&value)[8])
     {
-        uint4& word = *reinterpret_cast<uint4*>(at);
-        const uint4 added = TERA_ADD ? word : uint4{0, 0, 0, 0};
-        word = {pair(value[0], value[1], added.x), pair(value[2], value[3], added.y), pair(value[4], value[5], added.z), pair(value[6], value[7], added.w)};
+        uint4 added = {0, 0, 0, 0};
+        if (TERA_ADD) {
+            added = ptx::ld_shared_v4(at);
+        }
+        ptx::st_shared_v4(
+            at, {pair(value[0], value[1], added.x), pair(value[2], value[3], added.y), pair(value[4], value[5], added.z), pair(value[6], value[7], added.w)});
     }
 
     static __device__ __forceinline__ unsigned pair(float low, float high, unsigned added)
@@ -235,18 +255,24 @@ private:
         return TERA_ADD ? E::encode2(low + E::decode(static_cast<unsigned short>(added)), high + E::decode(static_cast<unsigned short>(added >> 16))) : E::encode2(low, high);
     }
 
-    /// Eight rows t past shared memory, one by one.
-    static __device__ __noinline__ void store_elements(const ModesArguments& p, int o, int o1, int token, const float (&value)[8])
+    /// A unit's elements one by one, where rows miss 16 bytes: what is added comes into the box, or the sums go out.
+    template <bool Out>
+    static __device__ __noinline__ void move_elements(const ModesArguments& p, unsigned box, int o, int o1, int token)
     {
-        const long long at = (static_cast<long long>(o1) * kRestOut + o) * p.ld + token;
-        auto* out = static_cast<unsigned short*>(p.transposed) + at;
-        [[maybe_unused]] const auto* add = static_cast<const unsigned short*>(p.add) + at;
-#pragma unroll
-        for (int t = 0; t < 8; ++t) {
-            if (o < kRestOut && o1 < kFirstOut && token + t < p.tokens) {
-                out[t] = E::encode(TERA_ADD ? value[t] + E::decode(add[t]) : value[t]);
+        for (int e = threadIdx.x % 32; e < 8 * 8 * kUnitTokens; e += 32) {
+            const int unit_row = e / kUnitTokens, t = e % kUnitTokens;
+            const int row = o + unit_row / 8, first = o1 + unit_row % 8;
+            if (row < kRestOut && first < kFirstOut && token + t < p.tokens) {
+                const long long at = (static_cast<long long>(first) * kRestOut + row) * p.ld + token + t;
+                const unsigned in_box = box + ((unit_row * kUnitRow + t * 2) ^ swizzle(unit_row));
+                if constexpr (Out) {
+                    static_cast<unsigned short*>(p.transposed)[at] = ptx::ld_shared_u16(in_box);
+                } else {
+                    ptx::st_shared_u16(in_box, static_cast<const unsigned short*>(p.add)[at]);
+                }
             }
         }
+        __syncwarp();
     }
 };
 

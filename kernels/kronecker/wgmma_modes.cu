@@ -37,12 +37,6 @@ struct Boxes {
     }
 };
 
-/// First row t of a warpgroup's part of a tile.
-__device__ __forceinline__ int first_token(int index, int part)
-{
-    return index / kRowTiles * kTileTokens + part * kTokens;
-}
-
 /// Fills at most `limit` stages, each when it is empty. Rows and i₁ outside read as zero.
 __device__ __forceinline__ void produce(const ModesArguments& p, const Shared& s, Ring<kStages>& ring, Boxes& boxes, int limit)
 {
@@ -92,16 +86,15 @@ __device__ __forceinline__ void accumulate(
     }
 }
 
-__device__ __forceinline__ void consume(const ModesArguments& p, const Shared& s, unsigned char* memory, int consumer)
+__device__ __forceinline__ void consume(const ModesArguments& p, const Shared& s, int consumer)
 {
     const int rows = TERA_SPLIT_COLUMNS ? 0 : consumer * kWarpgroupRows, part = TERA_SPLIT_COLUMNS ? consumer : 0;
     const int tiles = kRowTiles * p.token_tiles;
     const bool leader = threadIdx.x % 128 == 0;
     Ring<kStages> ring;
-    Stores stores(p, s, memory, consumer);
-    stores.start(blockIdx.x % kRowTiles * kTileRows + rows, first_token(blockIdx.x, part));
+    Stores stores(p, s, consumer, part, blockIdx.x % kRowTiles * kTileRows + rows);
     for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-        const int row = index % kRowTiles * kTileRows + rows, next = index + gridDim.x;
+        const int row = index % kRowTiles * kTileRows + rows;
         const unsigned factor = s.factor + (TERA_TRANSPOSED_OUT ? rows : row) * 128;
         unsigned a[kChunks * kPasses][kRegisters / 2];
 #pragma unroll
@@ -113,7 +106,7 @@ __device__ __forceinline__ void consume(const ModesArguments& p, const Shared& s
                 pack(d[c], a[pass + c]);
             }
         }
-        stores.store(row, first_token(index, part), next < tiles ? first_token(next, part) : -1, a);
+        stores.store(row, first_token(index, part), a);
     }
     stores.finish();
 }
@@ -144,10 +137,13 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
     if (threadIdx.x == 0) {
         initialise_barriers(s);
         ptx::griddepcontrol_wait();
-        produce(p, s, ring, boxes, kStages);
+        produce(p, s, ring, boxes, kStages - kTableStages);
+#if TERA_TRANSPOSED_OUT
+        fetch_first_added(p, s);
+#endif
     } else if (threadIdx.x >= 32) {
         const int thread = threadIdx.x - 32, threads = kThreads - 32;
-        auto* tables = reinterpret_cast<float*>(memory + s.staging);
+        auto* tables = reinterpret_cast<float*>(memory + s.tables);
         generate_tables(p, tables, thread, threads);
         ptx::bar_sync(1, threads);
         build_factor(p, tables, memory + s.factor, TERA_TRANSPOSED_OUT ? blockIdx.x % kRowTiles * kTileRows : 0, thread, threads);
@@ -165,6 +161,6 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
         }
     } else {
         ptx::setmaxnreg_inc<240>();
-        consume(p, s, memory, warpgroup - 1);
+        consume(p, s, warpgroup - 1);
     }
 }

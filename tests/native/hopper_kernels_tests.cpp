@@ -181,7 +181,7 @@ void modes(int tokens, int blocks, bool wide)
     p.input = {input.data(), {kRestIn, kFirstIn, tokens}, {64, kInPadded, kPassTokens}};
     if (TERA_TRANSPOSED_OUT) {
         const auto transposed = [&](Matrix& matrix) {
-            return ptx::TensorMap{matrix.data(), {tokens, kFirstOut, kRestOut}, {kUnitTokens, 8, 16}, {static_cast<long long>(kRestOut) * tokens, tokens}};
+            return ptx::TensorMap{matrix.data(), {tokens, kFirstOut, kRestOut}, {kUnitTokens, 8, 8}, {static_cast<long long>(kRestOut) * tokens, tokens}};
         };
         p.output = transposed(output), p.added = transposed(added);
     } else {

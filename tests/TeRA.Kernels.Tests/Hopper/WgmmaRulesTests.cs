@@ -118,6 +118,18 @@ internal sealed class WgmmaRulesTests
         Assert.That(rejection, Does.Contain("compute capability"));
     }
 
+    // Rows of 32 t are 64 bytes; few rows are cut shorter, so that every processor gets a tile.
+    [TestCase(16, 4096, "tile 128×512, 4 stages")]
+    [TestCase(8, 4096, "tile 128×256, 6 stages")]
+    [TestCase(8, 512, "tile 128×128, 6 stages")]
+    public void Transposed_rows_are_as_long_as_the_processors_allow(int rank, int rows, string tile)
+    {
+        ImmutableArray<KroneckerMode> modes = [.. Enumerable.Range(1, 3).Select(m => new KroneckerMode((uint)m, 16, rank, false))];
+        Operand operand = new(1, DType.BFloat16);
+        var step = new KroneckerStep(operand, operand, rows, 1, modes, new RandomSource(1, Distribution.Normal)) { Label = "W", TransposedOutput = true };
+        Assert.That(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!.ToString(), Does.Contain(tile));
+    }
+
     [TestCase(8)]
     [TestCase(16)]
     public void On_Hopper_a_weight_is_built_from_transposed_rows_and_elsewhere_not(long rank)

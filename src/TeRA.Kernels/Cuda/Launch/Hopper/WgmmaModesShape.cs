@@ -30,7 +30,6 @@ internal sealed record WgmmaModesShape(
 
     private const int Consumers = 2;
     private const int Warps = 4;
-    private const int Buffers = 2;
     private const int RowBytes = 128;
     private const int Block = 64;
     private const int LongestFirst = 64;
@@ -44,6 +43,9 @@ internal sealed record WgmmaModesShape(
     private const int ReservedShared = 1024;
 
     private static readonly ImmutableArray<int> Stages = [6, 5, 4, 3, 2];
+
+    // Short rows with three stages before long ones with two: measured.
+    private static readonly ImmutableArray<int> FewestStages = [3, 2];
 
     /// <summary>Tiles along the dense factor's rows.</summary>
     public int RowTiles => (RestOut + TileRows - 1) / TileRows;
@@ -64,7 +66,7 @@ internal sealed record WgmmaModesShape(
     public int StoreTokens => Math.Min(OutPadded <= 8 ? 8 : OutPadded <= 16 ? 4 : OutPadded <= 32 ? 2 : 1, Tile.Columns / InPadded);
 
     /// <summary>Length of the transposed rows that one copy stores, and the numbers of them along the first mode and the others.</summary>
-    public (int Tokens, int First, int Others) Unit => (Math.Min(32, Tile.Columns / InPadded), 8, 16);
+    public (int Tokens, int First, int Others) Unit => (Math.Min(32, Tile.Columns / InPadded), 8, 8);
 
     /// <summary>Product of the lengths of all modes but the first, before.</summary>
     public int RestIn => Product(In);
@@ -74,8 +76,8 @@ internal sealed record WgmmaModesShape(
 
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes =>
-        (Tile.Stages * Parts * PassColumns * RowBytes) + Math.Max(StagingBytes, TableBytes) + (FactorRows * RestIn * 2)
-        + ((InPadded + 15) / 16 * OutPadded / 8 * FragmentBytes) + (((2 * Tile.Stages) + (Consumers * Warps * Buffers)) * BarrierBytes) + BaseAlignment;
+        (Tile.Stages * StageBytes) + StagingBytes + (FactorRows * RestIn * 2) + ((InPadded + 15) / 16 * OutPadded / 8 * FragmentBytes)
+        + (((2 * Tile.Stages) + (Transposed ? Consumers * Warps * Buffers : 0)) * BarrierBytes) + BaseAlignment;
 
     /// <summary>The macros, in the order of the kernel's list.</summary>
     public ImmutableArray<string> Options =>
@@ -99,10 +101,15 @@ internal sealed record WgmmaModesShape(
     // A block that writes transposed rows holds the factor's rows of its own tiles.
     private int FactorRows => Transposed ? TileRows : RowTiles * TileRows;
 
+    private int StageBytes => Parts * PassColumns * RowBytes;
+
+    // That what leaves takes turns with.
+    private int Buffers => Transposed ? 3 : 2;
+
     private int StagingBytes => Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
 
-    // The factors in float32, each from a multiple of 16 bytes, in what becomes the staging.
-    private int TableBytes => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + 1023) / 1024 * 1024;
+    // The last stages hold the factors in float32, each from a multiple of 16 bytes, until the small dense one is made of them.
+    private int TableStages => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
 
     /// <summary>The kernel's configuration for a step, or null with the reason.</summary>
     public static WgmmaModesShape? Choose(KroneckerStep step, DeviceTraits traits, out string rejection)
@@ -123,7 +130,7 @@ internal sealed record WgmmaModesShape(
         foreach ((int, int, int, bool) tile in Tiles(shape, step.Outer, traits.Processors))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
-            if (candidate.SharedBytes <= traits.SharedMemoryBytes - ReservedShared)
+            if (candidate.Tile.Stages > candidate.TableStages && candidate.SharedBytes <= traits.SharedMemoryBytes - ReservedShared)
             {
                 return candidate;
             }
@@ -170,15 +177,17 @@ internal sealed record WgmmaModesShape(
             return Stages.Select(stages => (shape.RestOut > 2 * Block ? 2 : 1, PassColumns, stages, narrow));
         }
 
-        // Longer transposed rows while there is a tile for every processor; eight of them make a word.
-        int columns = Math.Max(PassColumns, 8 * shape.InPadded);
-        WgmmaModesShape longer = shape with { Tile = (1, 2 * PassColumns, 1, narrow) };
-        if (columns == PassColumns && (tokens + longer.TileTokens - 1) / longer.TileTokens * longer.RowTiles >= processors)
-        {
-            columns = longer.Tile.Columns;
-        }
-
-        return Stages.Select(stages => (1, columns, stages, narrow));
+        // Eight rows make a word. Longer transposed rows, up to 64 bytes, while there is a tile for every processor and three stages fit.
+        int shortest = Math.Max(PassColumns, 8 * shape.InPadded), longest = Math.Min(4 * PassColumns, 32 * shape.InPadded);
+        WgmmaModesShape longer = shape with { Tile = (1, longest, 1, narrow) };
+        bool enough = (tokens + longer.TileTokens - 1) / longer.TileTokens * longer.RowTiles >= processors;
+        return
+            from fewest in FewestStages
+            from columns in ImmutableArray.Create(longest, longest / 2, shortest)
+            where columns == shortest || (enough && columns > shortest)
+            from stages in Stages
+            where stages >= fewest
+            select (1, columns, stages, narrow);
     }
 
     private static int Product(ImmutableArray<int> lengths)
