@@ -7,6 +7,7 @@
 // takes every 32nd (256th) term in order, then the lanes are added in a fixed tree. One launch does all vectors of all products: the grid's
 // second dimension is the product.
 #include "elementwise/reductions.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera {
 
@@ -86,6 +87,8 @@ __device__ __forceinline__ void add_marginal(const Product& p, i64 index, float*
 
 extern "C" __global__ void __launch_bounds__(256) outer_vectors(const __grid_constant__ tera::VectorsArguments arguments) {
     using namespace tera;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const Product p(arguments);
     const i64 stride = static_cast<i64>(gridDim.x) * blockDim.x;
     for (i64 i = static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x; i < p.of.count; i += stride) {
@@ -95,6 +98,8 @@ extern "C" __global__ void __launch_bounds__(256) outer_vectors(const __grid_con
 
 extern "C" __global__ void __launch_bounds__(256) vector_marginals_short(const __grid_constant__ tera::VectorsArguments arguments) {
     using namespace tera;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const Product p(arguments);
     const i64 outputs = p.of.count == 0 ? 0 : p.of.outputs;  // without terms every sum is zero, and nothing changes
     const i64 stride = static_cast<i64>(gridDim.x) * (blockDim.x / 32);
@@ -105,6 +110,8 @@ extern "C" __global__ void __launch_bounds__(256) vector_marginals_short(const _
 
 extern "C" __global__ void __launch_bounds__(256) vector_marginals_long(const __grid_constant__ tera::VectorsArguments arguments) {
     using namespace tera;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const Product p(arguments);
     const i64 outputs = p.of.count == 0 ? 0 : p.of.outputs;
     __shared__ float scratch[8];

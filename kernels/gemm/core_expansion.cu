@@ -11,6 +11,7 @@
 // Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16), TERA_TILES (1, 4).
 #include "common/dtype.cuh"
 #include "gemm/core_values.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera::gemm {
 
@@ -87,15 +88,18 @@ __device__ __forceinline__ void generate_core(const CoreExpansionArguments& p, c
     const i64 r = at.r + lane, n = at.first + 4 * lane, j = at.j, count = p.rest * p.core.columns;
     const i64 first = over ? r * p.core.columns + k * p.rest + j : k * count + n;
     const i64 left = over ? (r < p.core.rows ? p.rest - j : 0) : count - n; // of the four, those that exist
-    float x[4] = {};
-    if (k < p.in && left > 0) {
-        float scale[4];
-        load_inner(p, over ? k * p.rest + j : k * p.rest, over ? 0 : n, left, scale);
+    const bool inside = k < p.in && left > 0;
+    float x[4] = {}, scale[4] = {};
+    if (inside) {
         four_elements(p.core.source, static_cast<u64>(first), (over ? p.core.columns | p.rest : count) % 4 == 0, x);
+    }
+    ptx::griddepcontrol_wait(); // the scales are another kernel's
+    if (inside) {
+        load_inner(p, over ? k * p.rest + j : k * p.rest, over ? 0 : n, left, scale);
+    }
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            x[i] = i < left ? x[i] * scale[i] : 0.0f;
-        }
+    for (int i = 0; i < 4; ++i) {
+        x[i] = inside && i < left ? x[i] * scale[i] : 0.0f;
     }
     if (over) {
 #pragma unroll
@@ -237,7 +241,6 @@ extern "C" __global__ void __launch_bounds__(tera::gemm::kExpansionThreads) core
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const bool core = threadIdx.x < kCoreThreads; // the others make F, and have no places
     const int place = threadIdx.x % (kPlaces / 8) * 8, own = threadIdx.x / (kPlaces / 8);
-    const Target target = Target::of(p, at, place);
     float sum[kOutTiles][8] = {};
     for (i32 k = 0; k < p.in; k += kDepth) {
         __syncthreads();
@@ -251,7 +254,9 @@ extern "C" __global__ void __launch_bounds__(tera::gemm::kExpansionThreads) core
             accumulate(g + place, f + own, sum);
         }
     }
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     if (core) {
-        write_places(p, target, first_out + own, sum);
+        write_places(p, Target::of(p, at, place), first_out + own, sum);
     }
 }

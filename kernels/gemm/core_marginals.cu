@@ -10,6 +10,7 @@
 #include "common/dtype.cuh"
 #include "elementwise/reductions.cuh"
 #include "gemm/core_values.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera::gemm {
 
@@ -145,6 +146,8 @@ extern "C" __global__ void __launch_bounds__(32 * tera::gemm::kMarginalWarps, 3)
     extern __shared__ __align__(128) unsigned char shared[];
     auto* sums = reinterpret_cast<float*>(shared); // [kMarginalWarps][kMarginalColumns]
 
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const u32 tile_m = blockIdx.x / p.tiles_n, tile_n = blockIdx.x % p.tiles_n;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const i64 first_column = static_cast<i64>(tile_n) * kMarginalColumns;

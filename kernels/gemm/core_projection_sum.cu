@@ -2,6 +2,7 @@
 // and core_marginals.cu.
 //   A block has 32 neighbours of one gradient: its eight warps add every eighth layer each, in ascending order; then the warps in order.
 #include "common/host_device.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera::gemm {
 
@@ -33,6 +34,8 @@ extern "C" __global__ void __launch_bounds__(32 * tera::gemm::kSumWarps)
     const i64 index = static_cast<i64>(blockIdx.x - (row ? 0 : p.row_blocks)) * kSumElements + lane, count = row ? p.rows : p.columns;
     const float* partial = row ? p.row_partial : p.column_partial;
     const i32 layers = row ? p.row_layers : p.column_layers;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     float sum = 0.0f;
     if (index < count) {
 #pragma unroll 8

@@ -4,6 +4,7 @@
 // first generates all of them into shared memory; otherwise each element's are generated one by one. The same numbers either way, and
 // they are multiplied from the last mode to the first.
 #include "common/dtype.cuh"
+#include "ptx/griddepcontrol.cuh"
 #include "random/distributions.cuh"
 
 namespace tera {
@@ -58,6 +59,8 @@ extern "C" __global__ void __launch_bounds__(tera::kMatrixThreads) kronecker_mat
     auto* factors = reinterpret_cast<float*>(shared);
     generate_factors(p, factors);
     __syncthreads();
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const i64 stride = static_cast<i64>(gridDim.x) * kMatrixThreads;
     for (i64 index = static_cast<i64>(blockIdx.x) * kMatrixThreads + threadIdx.x; index < p.count; index += stride) {
         const i64 line = ((index | p.columns) >> 32) == 0 ? static_cast<u32>(index) / static_cast<u32>(p.columns) : index / p.columns;

@@ -76,7 +76,7 @@ internal sealed class CoreExpansionLauncher : CompiledStep
         Arguments arguments = prepared;
         arguments.Output = addresses[step.Output.Slot];
         (arguments.Inner, arguments.Outer) = step.OverColumns ? (columns, rows) : (rows, columns);
-        kernel.Launch(arguments, grid, CoreThreads + (32 * tiles), Depth * (Places + (tiles * TileOuts)) * sizeof(float), stream);
+        kernel.Launch(arguments, grid, CoreThreads + (32 * tiles), Depth * (Places + (tiles * TileOuts)) * sizeof(float), stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType dtype, int tiles) =>

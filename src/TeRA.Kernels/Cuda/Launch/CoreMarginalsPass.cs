@@ -83,7 +83,7 @@ internal sealed class CoreMarginalsPass
                 TilesN = (uint)tilesN,
                 Layers = layers,
             };
-            kernel.Launch(arguments, (checked((uint)Tiles), 1, 1), Threads, SharedBytes, stream);
+            kernel.Launch(arguments, (checked((uint)Tiles), 1, 1), Threads, SharedBytes, stream, overlaps: true);
         }
 
         sum.Launch(workspace, gradients.Row, gradients.Column, stream);

@@ -68,7 +68,7 @@ internal sealed class CoreSumLauncher
             Alpha = alpha,
             RowBlocks = rowBlocks,
         };
-        kernel.Launch(arguments, (checked(rowBlocks + (uint)ElementGrid.DivideUp(core.S, Elements)), 1, 1), Threads, SharedBytes, stream);
+        kernel.Launch(arguments, (checked(rowBlocks + (uint)ElementGrid.DivideUp(core.S, Elements)), 1, 1), Threads, SharedBytes, stream, overlaps: true);
     }
 
     /// <summary>The layout of <c>tera::gemm::CoreProjectionSumArguments</c>.</summary>

@@ -52,7 +52,7 @@ internal sealed class KroneckerMatrixLauncher : CompiledStep
 
         Arguments arguments = prepared;
         arguments.Output = addresses[step.Output.Slot];
-        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, (int)arguments.Places * sizeof(float), stream);
+        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, (int)arguments.Places * sizeof(float), stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType dtype) =>

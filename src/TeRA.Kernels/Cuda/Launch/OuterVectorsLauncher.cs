@@ -47,6 +47,6 @@ internal sealed class OuterVectorsLauncher : CompiledStep
             arguments.Products[i].Output = addresses[products[i].Output.Slot];
         }
 
-        kernel.Launch(arguments, (blocks, (uint)products.Length, 1), ElementGrid.Threads, 0, stream);
+        kernel.Launch(arguments, (blocks, (uint)products.Length, 1), ElementGrid.Threads, 0, stream, overlaps: true);
     }
 }

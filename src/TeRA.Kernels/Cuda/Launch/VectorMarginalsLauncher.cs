@@ -63,6 +63,6 @@ internal sealed class VectorMarginalsLauncher : CompiledStep
             }
         }
 
-        kernel.Launch(arguments, (blocks, (uint)products.Length, 1), ElementGrid.Threads, 0, stream);
+        kernel.Launch(arguments, (blocks, (uint)products.Length, 1), ElementGrid.Threads, 0, stream, overlaps: true);
     }
 }
