@@ -119,8 +119,8 @@ internal static class LayerPlanner
     }
 
     /// <summary>
-    /// The frozen layer's product and, on the factored path, the updates' terms. One of them may join the product, where its sums cost no memory traffic;
-    /// the others are added after it. Of these ways the one predicted to be shortest is gone.
+    /// The frozen layer's product and, on the factored path, the updates' terms. The first that can joins the product, where its sums cost no memory traffic,
+    /// unless all of them are predicted to be shorter added after it, as the others are.
     /// </summary>
     private static void AddProduct(
         PassBuilder pass,
@@ -135,26 +135,38 @@ internal static class LayerPlanner
             return;
         }
 
-        const int none = -1;
-        pass.GoShortest(Enumerable.Range(none, pass.Problem.Updates.Length + 1).Select(joining => (Func<PassBuilder, bool>)(trial =>
-        {
-            MatrixProductStep? joined = joining == none ? product : null;
-            ForEach(trial, rules => joined = trial.Scope.Number == joining ? join(rules, trial, product) : joined);
-            if (joined is null)
+        pass.GoShortest(
+            trial =>
             {
-                return false;
-            }
-
-            trial.Add(joined);
-            ForEach(trial, rules =>
+                trial.Add(product);
+                ForEach(trial, rules => add(rules, trial));
+                return true;
+            },
+            trial =>
             {
-                if (trial.Scope.Number != joining)
+                (MatrixProductStep? joined, int joining) = (null, -1);
+                ForEach(trial, rules =>
                 {
-                    add(rules, trial);
+                    if (joined is null && join(rules, trial, product) is { } taken)
+                    {
+                        (joined, joining) = (taken, trial.Scope.Number);
+                    }
+                });
+                if (joined is null)
+                {
+                    return false;
                 }
+
+                trial.Add(joined);
+                ForEach(trial, rules =>
+                {
+                    if (trial.Scope.Number != joining)
+                    {
+                        add(rules, trial);
+                    }
+                });
+                return true;
             });
-            return true;
-        })));
     }
 
     private static Operand MergedWeight(PassBuilder pass)

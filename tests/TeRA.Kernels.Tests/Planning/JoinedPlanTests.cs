@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NUnit.Framework;
 using TeRA.Kernels.Planning;
 using TeRA.Kernels.Steps;
@@ -115,6 +116,30 @@ internal sealed class JoinedPlanTests
     }
 
     [Test]
+    public void Sixty_four_updates_are_planned_while_one_waits()
+    {
+        var problem = new LayerProblem(2048, 4096, 4096, DType.BFloat16) { Updates = [.. Enumerable.Repeat(TeraUpdate.Propose(4096, 4096), 64)] };
+        var watch = Stopwatch.StartNew();
+        LayerPlan plan = LayerPlanner.Plan(problem, DeviceTraits.H100);
+        TestContext.Out.WriteLine($"{watch.ElapsedMilliseconds} ms, {plan.Forward.Steps.Length} steps");
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)));
+    }
+
+    [Test]
+    public void Float16_stays_in_range_where_the_plain_sums_would_not()
+    {
+        // Tokens and diagonals 32 and 64 times as large: P·V has sums of 256 terms, Z of 16, and their product without powers of two would be beyond 65504.
+        LayerData data = LayerData.Normal(Kronecker, Tokens, DType.Float16, bias: false);
+        data = data with { X = Times(data.X, 32), OutputGradient = Times(data.OutputGradient, 32), Trained = [.. data.Trained.Select((values, i) => i == 0 ? Times(values, 64) : values)] };
+        LayerValues expected = DenseReference.Compute(data);
+        LayerValues actual = LayerRunner.Run(new PlanningFor(DeviceUnderTest.Cpu, Hopper), data, new AdaptedLinearOptions { Path = ExecutionPath.Factored }, weights: false);
+        foreach (((string name, _, double[] a), (_, _, double[] b)) in actual.Quantities(Kronecker).Zip(expected.Quantities(Kronecker)).Where(pair => pair.First.Values.Length > 0))
+        {
+            Assert.That(a.Zip(b, (x, y) => Math.Abs(x - y)).Max() / b.Max(Math.Abs), Is.LessThan(0.01), name);
+        }
+    }
+
+    [Test]
     public void Joined_and_added_terms_agree([ValueSource(nameof(Joining))] WeightUpdate update)
     {
         LayerData data = LayerData.Normal(update, Tokens, DType.BFloat16, bias: true);
@@ -134,6 +159,8 @@ internal sealed class JoinedPlanTests
         var problem = new LayerProblem(tokens, update.OutFeatures, update.InFeatures, DType.BFloat16) { Update = update, Path = ExecutionPath.Factored };
         return LayerPlanner.Plan(change is null ? problem : change(problem), traits);
     }
+
+    private static double[] Times(double[] values, double factor) => Elements.Round([.. values.Select(value => factor * value)], DType.Float16);
 
     private static string[] Labels(LayerPass pass) => [.. pass.Steps.Select(step => step.Label)];
 }
