@@ -37,6 +37,13 @@ public readonly record struct Distribution
         _ => 1f,
     };
 
+    /// <summary>
+    /// What every element is a whole multiple of: c for ternary, whose elements are −c, 0 and c; 1 for the others. What is rounded to 16 bits is made in
+    /// units of it, and a factor of a product in float32 puts it back: the rounding of c is the same in every element, so it does not
+    /// average out in a sum as other roundings do, but would be an error of the whole result.
+    /// </summary>
+    internal double Unit => Kind == DistributionKind.Ternary ? Magnitude : 1;
+
     /// <summary>Sparse: +c and −c with probability <paramref name="probability"/> each, 0 otherwise.</summary>
     /// <param name="probability">p with 1 ≤ round(65536·p) ≤ 32768. The RandLoRA paper's sparse bases use 1/6.</param>
     /// <exception cref="ArgumentOutOfRangeException">The probability is outside that range or not a number.</exception>

@@ -19,11 +19,15 @@ internal sealed class JoinedPlanTests
     // Blocks of 128 columns, sums of 64 and of 8.
     private static readonly TeraUpdate Kronecker = new([2, 8, 16], [3, 8, 8], [2, 16, 8], [2, 2, 4]);
 
+    // c is no power of two, and α neither.
+    private static readonly TeraUpdate Sparse = new([3, 8, 16], [5, 4, 2], [2, 8, 16], [4, 4, 4], seed: 3, Distribution.Ternary(0.375), scale: -0.7);
+
     /// <summary>Updates that join, alone.</summary>
     public static IEnumerable<WeightUpdate> Joining =>
     [
         Kronecker,
         new TeraUpdate([3, 128], [5, 8], [2, 128], [4, 16], scale: 3),
+        Sparse,
         new LowRankUpdate(384, 256, 64, alpha: 16),
         new LowRankUpdate(256, 384, 64),
         new LotrUpdate(256, 256, 64, LotrSides.Trained, seed: 5),
@@ -37,11 +41,11 @@ internal sealed class JoinedPlanTests
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
             "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2", "P = 2^-6·X·V", "F = 2^-3·A₂⊗A₃",
-            "M = α·2^9·(A₁⊗1)·(d∘G∘e)", "Z = P·Mᵀ", "Y = X·W0ᵀ + b + Z·(A₂⊗A₃)ᵀ in blocks of 256",
+            "M = 2^-6·(A₁⊗1)·(d∘G∘e)", "Z = P·Mᵀ", "Y = X·W0ᵀ + b + Z·(A₂⊗A₃)ᵀ in blocks of 256",
         }));
         Assert.That(Labels(plan.Backward)[..5], Is.EqualTo(new[]
         {
-            "Q = 2^-6·dY·U", "F = 2^-3·C₂⊗C₃", "M = α·2^9·(C₁⊗1)·(d∘G∘e)ᵀ", "Z = Q·Mᵀ", "dX = dY·W0 + Z·(C₂⊗C₃)ᵀ in blocks of 256",
+            "Q = 2^-6·dY·U", "F = 2^-3·C₂⊗C₃", "M = 2^-6·(C₁⊗1)·(d∘G∘e)ᵀ", "Z = Q·Mᵀ", "dX = dY·W0 + Z·(C₂⊗C₃)ᵀ in blocks of 256",
         }));
         Assert.That(plan.ScratchBytes, Is.LessThan(2L * 4096 * 4096 / 2), "nothing of the weight's size");
         MatrixProductStep product = plan.Forward.Steps.OfType<MatrixProductStep>().Last();
@@ -115,6 +119,22 @@ internal sealed class JoinedPlanTests
         }
     }
 
+    [TestCase(DType.BFloat16)]
+    [TestCase(DType.Float16)]
+    public void Ternary_factors_add_no_rounding(DType dtype)
+    {
+        // c and α rounded would be the same error in every element, and so in the whole term.
+        LayerPlan plan = Plan(Hopper, Tokens, Sparse, problem => problem with { DType = dtype });
+        foreach (LayerPass pass in new[] { plan.Forward, plan.Backward })
+        {
+            KroneckerMatrixStep f = pass.Steps.OfType<KroneckerMatrixStep>().Single();
+            CoreExpansionStep m = pass.Steps.OfType<CoreExpansionStep>().Single();
+            Assert.That(new[] { f.Label, m.Label }, Has.All.EndsWith(" in units"));
+            AssertExact(f.Out * f.In, output => f with { Output = output }, dtype);
+            AssertExact(m.Rows * m.Columns, output => m with { Output = output, RowScale = null, ColumnScale = null }, dtype);
+        }
+    }
+
     [Test]
     public void Sixty_four_updates_are_planned_while_one_waits()
     {
@@ -152,6 +172,16 @@ internal sealed class JoinedPlanTests
             double largest = b.Max(Math.Abs), difference = a.Zip(b, (x, y) => Math.Abs(x - y)).Max();
             Assert.That(difference / largest, Is.LessThan(0.03), name);
         }
+    }
+
+    private static void AssertExact(long count, Func<Operand, Step> step, DType dtype)
+    {
+        using var run = new StepRunner(DeviceUnderTest.Cpu);
+        Operand output = run.Output("output", dtype, count);
+        run.Run(step(output));
+        double[] expected = run.Expected(output), bounds = Array.ConvertAll(expected, value => (1e-6 * Math.Abs(value)) + 1e-12);
+        Assert.That(expected, Has.Some.GreaterThan(1e-3), "these are the numbers that would be rounded");
+        Check.That(Comparer.Within("output", run.Read(output), expected, bounds, zerosAreRight: true), run.Description);
     }
 
     private static LayerPlan Plan(DeviceTraits traits, long tokens, WeightUpdate update, Func<LayerProblem, LayerProblem>? change = null)

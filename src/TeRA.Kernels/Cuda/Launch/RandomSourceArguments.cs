@@ -30,13 +30,6 @@ internal readonly struct RandomSourceArguments(RandomSource source, uint stream)
     /// <summary>c of a ternary distribution; the other distributions' magnitudes are constants of the format.</summary>
     public float Magnitude { get; init; } = source.Distribution.Magnitude;
 
-    /// <summary>
-    /// The factor divided by <see cref="UnitOf"/>: what kernels that round factors to 16 bits are given. The rounding of c is the same in every
-    /// element of a ternary factor, so it does not average out in a sum as the other roundings do: it would be an error of the whole result.
-    /// −1, 0 and 1 are exact, and c goes into the product's alpha.
-    /// </summary>
+    /// <summary>The factor divided by its <see cref="TeRA.Kernels.Distribution.Unit"/>: what kernels that round factors to 16 bits are given.</summary>
     public RandomSourceArguments InUnits => this with { Magnitude = 1 };
-
-    /// <summary>c of a ternary distribution, whose elements are −c, 0 and c; 1 for the others.</summary>
-    public static double UnitOf(RandomSource source) => source.Distribution.Kind == DistributionKind.Ternary ? source.Distribution.Magnitude : 1;
 }

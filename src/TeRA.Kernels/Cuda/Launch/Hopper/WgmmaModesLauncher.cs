@@ -129,9 +129,9 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         ];
     }
 
-    // Ternary elements as −1, 0, 1, as in the factors (see RandomSourceArguments.InUnits); their magnitude goes into alpha.
+    // In units, as the factors are; alpha has the magnitude.
     private static FillRandomStep Fill(CoreSource core, DType dtype) =>
-        new(new Operand(Step.WorkspaceSlot, dtype), core) { Label = "core", Scale = 1 / RandomSourceArguments.UnitOf(core.Source) };
+        new(new Operand(Step.WorkspaceSlot, dtype), core) { Label = "core", Scale = 1 / core.Source.Distribution.Unit };
 
     private TensorMapSource Transposed(PrimaryContext context) => new(
         context, shape.DType, (step.Outer, shape.Out[0], shape.RestOut), shape.Unit, (shape.RestOut * step.Outer, step.Outer));
@@ -148,9 +148,9 @@ internal sealed class WgmmaModesLauncher : CompiledStep
 
     private Arguments Prepare(int tokenTiles)
     {
-        // Ternary factors as −1, 0, 1. A sum over n numbers grows by √n, and by the factors' size; the power of two keeps what is rounded between
+        // Factors in units. A sum over n numbers grows by √n, and by the factors' size; the power of two keeps what is rounded between
         // the modes near the size of the input.
-        double unit = RandomSourceArguments.UnitOf(step.Factors), coreUnit = step.Core is { } generated ? RandomSourceArguments.UnitOf(generated.Source) : 1;
+        double unit = step.Factors.Distribution.Unit, coreUnit = step.Core?.Source.Distribution.Unit ?? 1;
         double restScale = Math.ScaleB(1, (int)Math.Round(((step.Modes.Length - 1) * Math.Log2(unit)) - (Math.Log2(shape.RestIn) / 2)));
         var arguments = new Arguments
         {
