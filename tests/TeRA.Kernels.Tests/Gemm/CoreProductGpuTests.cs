@@ -101,13 +101,15 @@ internal sealed class CoreProductGpuTests
     {
         double[] elements = NaiveSteps.Factor(core.Source, core.Stream, core.R * core.S);
         (long depth, long width) = overRows ? (core.R, core.S) : (core.S, core.R);
+        // Where elements are rounded to 16 bits, they are so in units.
+        double unit = dtype == DType.Float32 ? 1 : core.Source.Distribution.Unit;
         var right = new double[depth * width];
         for (long i = 0; i < depth; i++)
         {
             for (long j = 0; j < width; j++)
             {
-                float element = (float)elements[overRows ? (i * core.S) + j : (j * core.S) + i];
-                right[(i * width) + j] = Elements.Round(scale is null ? element : element * (float)scale[i], dtype);
+                float element = (float)(elements[overRows ? (i * core.S) + j : (j * core.S) + i] / unit);
+                right[(i * width) + j] = unit * Elements.Round(scale is null ? element : element * (float)scale[i], dtype);
             }
         }
 

@@ -12,6 +12,7 @@ internal sealed class CoreProductLauncher : CompiledStep
 
     private readonly CoreProductStep step;
     private readonly CoreArguments core;
+    private readonly float alpha;
     private readonly ProductSchedule schedule;
     private readonly CudaKernel kernel;
     private readonly SplitSumLauncher? sum;
@@ -22,7 +23,9 @@ internal sealed class CoreProductLauncher : CompiledStep
     {
         CheckDTypes(step);
         this.step = step;
-        core = new CoreArguments(step.Core);
+        bool rounds = step.A.DType != DType.Float32;
+        core = new CoreArguments(step.Core, inUnits: rounds);
+        alpha = (float)(rounds ? step.Alpha * step.Core.Source.Distribution.Unit : step.Alpha);
         schedule = Schedule(step);
         kernel = ProductKernels.Load(device, Request(schedule.Config), schedule.Config);
         sum = schedule.Parts > 1 ? new SplitSumLauncher(device, step.A.DType) : null;
@@ -74,7 +77,7 @@ internal sealed class CoreProductLauncher : CompiledStep
                 Partial = sum is null ? 0 : addresses[Step.WorkspaceSlot],
                 M = step.Tokens,
                 N = Columns(step),
-                Alpha = (float)step.Alpha,
+                Alpha = alpha,
                 Single = step.C.DType == DType.Float32 ? 1 : 0,
                 Parts = schedule.Parts,
             },
