@@ -23,13 +23,12 @@ internal static class HopperCosts
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
     private const double ExposedArithmetic = 0.55;
 
-    // A core that is written out before its rows are multiplied: a number, and the kernel for it.
+    // A generated number of the core, and the kernel that writes a core out before its rows are multiplied.
     private const double GeneratedNumberSeconds = 3e-12;
     private const double GenerationSeconds = 7e-6;
 
-    // The projection on the core: beside its product, the core is generated and multiplied into the accumulators, and the parts are summed.
-    private const double ProjectionShare = 0.72;
-    private const double ProjectionSeconds = 20e-6;
+    // The core with one mode applied: a few rounds of generation and short sums, however small.
+    private const double ExpansionSeconds = 4.5e-6;
 
     // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
     private const double VectorSeconds = 0.5e-6;
@@ -42,8 +41,9 @@ internal static class HopperCosts
         MatrixProductStep product when WgmmaThinProductRules.Rejection(product, traits) is null => ThinProduct(product, traits),
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
         KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is not null => Modes(modes, traits),
-        CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null =>
-            ProjectionSeconds + (projection.Operations / (ProjectionShare * WaveRate(traits))),
+        CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null => Projection(projection, traits),
+        CoreExpansionStep expansion => ExpansionSeconds + (expansion.Operations / traits.SingleOperationsPerSecond) + Generation(expansion.Core),
+        CoreMarginalsStep marginals => traits.LaunchSeconds + Generation(marginals.Core),
         OuterVectorsStep => VectorSeconds,
         VectorMarginalsStep marginals => MarginalSeconds + (marginals.More.Select(step => step.Length).Append(marginals.Length).Max() * MarginalNumberSeconds),
         _ => null,
@@ -57,13 +57,22 @@ internal static class HopperCosts
     private static double Product(MatrixProductStep step, DeviceTraits traits) =>
         Math.Max(WgmmaProductSchedule.Choose(step).Seconds(step), step.Bytes / traits.BytesPerSecond);
 
+    // The product's layers are read once more, beside the core.
+    private static double Projection(CoreProjectionStep step, DeviceTraits traits)
+    {
+        double bytes = (double)step.Core.R * step.Core.S * sizeof(float);
+        return Product(WgmmaProjectionLauncher.Product(step), traits) + traits.LaunchSeconds + (bytes / traits.BytesPerSecond) + Generation(step.Core);
+    }
+
+    private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
+
     private static double Modes(KroneckerStep step, DeviceTraits traits)
     {
         double floor = step.Bytes / traits.BytesPerSecond, restIn = (double)step.In / step.Modes[0].In, restOut = (double)step.Out / step.Modes[0].Out;
 
         // The modes after the first are one dense factor.
         double arithmetic = 2 * step.Outer * step.Modes[0].In * restIn * restOut / WaveRate(traits);
-        double generation = step.Core is { } core ? GenerationSeconds + ((double)core.R * core.S * GeneratedNumberSeconds) : 0;
+        double generation = step.Core is { } core ? GenerationSeconds + Generation(core) : 0;
         return ((step.TransposedOutput ? TransposedShare : RowShare) * floor) + (ExposedArithmetic * arithmetic) + generation;
     }
 }

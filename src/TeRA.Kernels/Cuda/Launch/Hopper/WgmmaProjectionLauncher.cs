@@ -52,6 +52,15 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     /// <summary>Why the step does not run here; null when it does.</summary>
     public static string? Rejection(CoreProjectionStep step, DeviceTraits traits) => WgmmaProductRules.Rejection(Product(step), traits);
 
+    /// <summary>H = Qᵀ·P, at the beginning of the workspace.</summary>
+    public static MatrixProductStep Product(CoreProjectionStep step) =>
+        new(step.Q, step.P, new Operand(Step.WorkspaceSlot, DType.Float32), step.Core.R, step.Core.S, step.Tokens)
+        {
+            Label = step.Label,
+            LayoutA = Layout.Transposed,
+            LayoutB = Layout.Normal,
+        };
+
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
@@ -70,13 +79,4 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
             (addresses[step.RowGradient.Slot], addresses[step.ColumnGradient.Slot]),
             stream);
     }
-
-    // H = Qᵀ·P, at the beginning of the workspace.
-    private static MatrixProductStep Product(CoreProjectionStep step) =>
-        new(step.Q, step.P, new Operand(Step.WorkspaceSlot, DType.Float32), step.Core.R, step.Core.S, step.Tokens)
-        {
-            Label = step.Label,
-            LayoutA = Layout.Transposed,
-            LayoutB = Layout.Normal,
-        };
 }
