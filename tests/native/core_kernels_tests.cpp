@@ -22,9 +22,9 @@ RandomSource source_of(int distribution, u32 stream) { return {12345, stream, st
 
 u32 tiles(i64 length, i64 tile) { return static_cast<u32>((length + tile - 1) / tile); }
 
-std::vector<float> numbers(i64 count)
+emulated::Global<float> numbers(i64 count)
 {
-    std::vector<float> values(count);
+    emulated::Global<float> values(count);
     for (i64 i = 0; i < count; ++i) {
         values[i] = static_cast<float>((i * 7 + count) % 5) - 1.5f;
     }
@@ -34,8 +34,8 @@ std::vector<float> numbers(i64 count)
 void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, int distribution)
 {
     const i64 r = over ? other : in * rest, s = over ? in * rest : other, count = out * rest * other;
-    std::vector<float> inner = numbers(in * rest), outer = numbers(other);
-    std::vector<E::Storage> output(count + 8);
+    emulated::Global<float> inner = numbers(in * rest), outer = numbers(other);
+    emulated::Global<E::Storage> output(count + 8);
     CoreExpansionArguments p{};
     p.output = output.data(), p.inner = inner.data(), p.outer = outer.data();
     p.core = {source_of(distribution, 0), r, s};
@@ -43,7 +43,7 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     p.rest = rest, p.in = in, p.out = out, p.in_step = contract ? out : 1, p.out_step = contract ? 1 : in;
     p.alpha = 0.5f, p.over_columns = over;
     const u32 blocks = over ? tiles(rest, kQuadColumns) * tiles(r, kQuadRows) : tiles(rest * s, kPlaces);
-    emulated::launch(blocks, tiles(out, kOuts), kExpansionThreads, [&] { core_expansion(p); });
+    emulated::launch(blocks, tiles(out, kOuts), kExpansionThreads, [&] { core_expansion(p); }, 1, true);
     for (i64 o = 0; o < out; ++o) {
         for (i64 i = 0; i < rest; ++i) {
             for (i64 j = 0; j < other; ++j) {
@@ -67,18 +67,18 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
 
 void marginals(i64 r, i64 s, u32 tile_rows, int shift, int layers, int distribution)
 {
-    std::vector<E::Storage> h(layers * r * s + shift);
+    emulated::Global<E::Storage> h(layers * r * s + shift);
     for (i64 i = 0; i < layers * r * s + shift; ++i) {
         h[i] = E::encode(static_cast<float>((i * 5 + 3) % 7) - 3.0f);
     }
-    std::vector<float> d = numbers(r), e = numbers(s), rows(r, NAN), columns(s, NAN);
+    emulated::Global<float> d = numbers(r), e = numbers(s), rows(r, NAN), columns(s, NAN);
     const u32 tiles_m = tiles(r, tile_rows), tiles_n = tiles(s, kMarginalColumns);
-    std::vector<float> row_partial(tiles_n * r, NAN), column_partial(tiles_m * s, NAN);
+    emulated::Global<float> row_partial(tiles_n * r, NAN), column_partial(tiles_m * s, NAN);
     const CoreMarginalsArguments p{h.data() + shift, d.data(), e.data(), row_partial.data(), column_partial.data(), {source_of(distribution, 0), r, s}, tile_rows, tiles_n, layers};
-    emulated::launch(tiles_m * tiles_n, 1, 32 * kMarginalWarps, [&] { core_marginals(p); });
+    emulated::launch(tiles_m * tiles_n, 1, 32 * kMarginalWarps, [&] { core_marginals(p); }, 1, true);
     const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), rows.data(), columns.data(), r, s,
         static_cast<i32>(tiles_n), static_cast<i32>(tiles_m), 0.5f, tiles(r, kSumElements)};
-    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); }, 1, true);
     std::vector<double> row_sum(r), row_size(r), column_sum(s), column_size(s);
     for (i64 i = 0; i < r; ++i) {
         for (i64 j = 0; j < s; ++j) {
@@ -113,11 +113,11 @@ void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks
         place += kept ? tiles(sizes[m].in * sizes[m].out, 4) * 4 : 0;
         rows *= sizes[m].out, columns *= sizes[m].in;
     }
-    std::vector<E::Storage> output(rows * columns);
+    emulated::Global<E::Storage> output(rows * columns);
     p.output = output.data(), p.count = rows * columns, p.columns = columns;
     p.factors = source_of(distribution, 0), p.alpha = 0.5f;
     p.modes = static_cast<u32>(sizes.size()), p.places = place;
-    emulated::launch(blocks, 1, kMatrixThreads, [&] { kronecker_matrix(p); });
+    emulated::launch(blocks, 1, kMatrixThreads, [&] { kronecker_matrix(p); }, 1, true);
     for (i64 row = 0; row < rows; ++row) {
         for (i64 column = 0; column < columns; ++column) {
             double product = 0.5;
@@ -132,9 +132,7 @@ void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks
     }
 }
 
-} // namespace
-
-int main()
+void run()
 {
     for (int distribution = 0; distribution < 4; ++distribution) {
         for (const bool over : {false, true}) {
@@ -150,5 +148,8 @@ int main()
         matrix({{16, 8}, {5, 3}}, distribution % 2 == 0, true, 3, distribution);
         matrix({{3, 2}, {1, 5}, {7, 1}}, distribution % 2 == 1, distribution < 2, 1, distribution);
     }
-    return finish(1000);
 }
+
+} // namespace
+
+int main(int count, char** arguments) { return emulated::run_test(count, arguments, 3, 1000, run); }

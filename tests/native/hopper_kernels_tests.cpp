@@ -16,7 +16,7 @@
 
 using namespace tera;
 using E = Element<TERA_DTYPE>;
-using Matrix = std::vector<unsigned short>;
+using Matrix = emulated::Global<unsigned short>;
 
 namespace {
 
@@ -60,7 +60,7 @@ void product(int m, int n, int k, int grid, const Options& options)
         c = added;
     }
     const int part_length = tiles(tiles(k, options.parts), kDepth) * kDepth, parts = tiles(k, part_length);
-    std::vector<float> single(parts * m * n, NAN), single_added(m * n, 3.0f);
+    emulated::Global<float> single(parts * m * n, NAN), single_added(m * n, 3.0f);
     const bool adds = TERA_OUTPUT == 0 ? options.accumulate : TERA_ADD != 0;
     WgmmaProductArguments p{};
     p.a = TERA_TRANSPOSED_A ? map_of(a, m, k, 64, 64) : map_of(a, k, m, 64, 128);
@@ -77,7 +77,7 @@ void product(int m, int n, int k, int grid, const Options& options)
     p.block_k = block_k, p.block_columns = width;
     p.tiles_m = tiles(m, kTileM), p.tiles_n = tiles(n, kTileN), p.group = 2;
     const Matrix before = added;
-    emulated::launch(grid, 1, 128 * (kConsumers + 1), [&] { wgmma_product(p); });
+    emulated::launch(grid, 1, 128 * (kConsumers + 1), [&] { wgmma_product(p); }, 1, true);
     for (int row = 0; row < m; ++row) {
         for (int column = 0; column < n; ++column) {
             float sum = 0;
@@ -123,7 +123,7 @@ void thin_product(int length, int width, int k, bool transposed, bool single, bo
 {
     Matrix a = random_matrix(length * k), b = random_matrix(k * width), bias = random_matrix(transposed ? length : width), added = random_matrix(length * width);
     Matrix c(length * width + 1, 0xFFFF);
-    std::vector<float> c_single(length * width + 1, 3.0f);
+    emulated::Global<float> c_single(length * width + 1, 3.0f);
     const int boxes = tiles(width, 64);
     WgmmaThinProductArguments p{};
     p.long_operand = TERA_LONG_CONTIGUOUS ? map_of(a, length, k, 64, 64) : map_of(a, k, length, 64, kRows);
@@ -174,7 +174,7 @@ void modes(int tokens, int blocks, bool wide)
 {
     const int in = kFirstIn * kRestIn, out = kFirstOut * kRestOut, threads = kThreads;
     Matrix input = random_matrix(tokens * in), added = random_matrix(tokens * out), output(tokens * out + 1, 0xFFFF);
-    std::vector<std::vector<float>> scales;
+    std::vector<emulated::Global<float>> scales;
     ModesArguments p{};
     // The address itself decides whether words may be stored: a row that is not aligned must be served element by element.
     p.wide = wide;
@@ -200,7 +200,7 @@ void modes(int tokens, int blocks, bool wide)
     p.transposed = output.data(), p.add = added.data(), p.ld = tokens;
     p.tokens = tokens, p.token_tiles = tiles(tokens, kTileTokens);
     p.rest_scale = 0.25f, p.alpha = 2.0f;
-    emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); });
+    emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); }, 1, true);
 
     // The factors mode by mode: matrix[m][o·in + i].
     std::vector<std::vector<double>> matrix(kModes);
@@ -260,8 +260,4 @@ void run()
 
 } // namespace
 
-int main()
-{
-    run();
-    return finish(100);
-}
+int main(int count, char** arguments) { return emulated::run_test(count, arguments, 4, 100, run); }

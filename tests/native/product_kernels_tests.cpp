@@ -36,7 +36,7 @@ int random_integer(int limit)
 template <class T>
 struct Guarded {
     static constexpr int kGuard = 64;
-    std::vector<T> storage;
+    emulated::Global<T> storage;
     std::size_t first, count;
 
     Guarded(std::size_t size, int shift) : storage(size + 2 * kGuard + 16), first(0), count(size)
@@ -113,7 +113,7 @@ void check_output(i64 m, i64 n, i64 k, const Options& options, const Launch& lau
     output.parts = options.parts > 1 ? static_cast<i32>(max<i64>((k + length - 1) / length, 1)) : 1;
     launch(output, length);
     if (output.partial != nullptr) {
-        emulated::launch(static_cast<u32>((m * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); });
+        emulated::launch(static_cast<u32>((m * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); }, 1, true);
     }
     check(narrow.intact() && wide.intact() && partial.intact(), "nothing outside C and the workspace is written (%lldx%lldx%lld)", m, n, k);
     for (i64 i = 0; i < m * n; ++i) {
@@ -209,7 +209,7 @@ void product(i64 tokens, i64 r, i64 s, int distribution, bool scaled, const Opti
     const CoreProductArguments p{a.data(), scaled ? scale.data() : nullptr, core, k, length, tiles(tokens, Config::kTileM), tiles(n, Config::kTileN), output};
     emulated::launch(p.tiles_m * p.tiles_n, output.parts, Config::kThreads, [&] { core_product(p); });
     if (output.partial != nullptr) {
-        emulated::launch(static_cast<u32>((tokens * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); });
+        emulated::launch(static_cast<u32>((tokens * ((n + 3) / 4) + 255) / 256), 1, 256, [&] { split_sum(output); }, 1, true);
     }
     check(narrow.intact() && partial.intact(), "nothing outside C is written");
     for (i64 row = 0; row < tokens; ++row) {
@@ -264,7 +264,7 @@ void projection(i64 tokens, i64 r, i64 s, int distribution, int parts)
     emulated::launch(tiles_m * tiles_n, count, Config::kThreads, [&] { core_projection(p); });
     const CoreProjectionSumArguments sums{row_partial.data(), column_partial.data(), row_gradient.data(), column_gradient.data(), r, s,
         static_cast<i32>(count * tiles_n), static_cast<i32>(count * tiles_m), 0.5f, tiles(r, kSumElements)};
-    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); });
+    emulated::launch(tiles(r, kSumElements) + tiles(s, kSumElements), 1, 32 * kSumWarps, [&] { core_projection_sum(sums); }, 1, true);
     check(row_partial.intact() && column_partial.intact() && row_gradient.intact() && column_gradient.intact(), "nothing else is written");
 
     std::vector<double> rows(r), rows_size(r), columns(s), columns_size(s);
@@ -306,8 +306,4 @@ void run()
 
 } // namespace
 
-int main()
-{
-    run();
-    return finish(1000);
-}
+int main(int count, char** arguments) { return emulated::run_test(count, arguments, 2, 1000, run); }

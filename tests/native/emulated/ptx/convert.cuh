@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace tera::ptx {
 
@@ -27,7 +28,7 @@ inline unsigned short cvt_bf16_f32(float x)
     return std::isnan(x) ? 0x7FFF : static_cast<unsigned short>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-inline float cvt_f32_f16(unsigned short x)
+inline float decode_f16(unsigned short x)
 {
     const int exponent = x >> 10 & 31, fraction = x & 1023;
     const float size = exponent == 31 ? (fraction == 0 ? INFINITY : NAN)
@@ -35,6 +36,17 @@ inline float cvt_f32_f16(unsigned short x)
                                      : std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
     return x & 0x8000 ? -size : size;
 }
+
+/// Every float16 as a float.
+inline const std::vector<float> f16_values = [] {
+    std::vector<float> values(0x10000);
+    for (unsigned i = 0; i < values.size(); ++i) {
+        values[i] = decode_f16(static_cast<unsigned short>(i));
+    }
+    return values;
+}();
+
+inline float cvt_f32_f16(unsigned short x) { return f16_values[x]; }
 
 inline unsigned short cvt_f16_f32(float x)
 {

@@ -3,23 +3,20 @@
 
 #include "cuda.h"
 
-#include <map>
-
 namespace tera::ptx {
 
 template <int Count>
-void setmaxnreg_dec() {}
+void setmaxnreg_dec()
+{
+    emulated::set_registers(Count, false);
+}
 
 template <int Count>
-void setmaxnreg_inc() {}
-
-inline std::map<unsigned, emulated::Barrier> named_barriers;
-
-inline void bar_sync(unsigned barrier, unsigned threads)
+void setmaxnreg_inc()
 {
-    emulated::Barrier& meeting = named_barriers[emulated::own(barrier)];
-    meeting.size = static_cast<int>(threads);
-    emulated::wait(meeting);
+    emulated::set_registers(Count, true);
 }
+
+inline void bar_sync(unsigned barrier, unsigned threads) { emulated::sync_named(barrier, threads); }
 
 } // namespace tera::ptx
