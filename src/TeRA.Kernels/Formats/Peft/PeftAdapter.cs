@@ -84,6 +84,7 @@ internal sealed class PeftAdapter : Adapter
             }
         }
 
+        found.AddRange(UnmatchedByBase(baseModules));
         found.AddRange(Untouched(baseModules));
         Projection? bases = fitting.Count == 0 ? null : projection?.Resolve(file, content, Largest(baseModules));
         ImmutableArray<AdapterModule> modules = [.. fitting.Select(module => Module(module, baseModules[module], bases))];
@@ -123,7 +124,7 @@ internal sealed class PeftAdapter : Adapter
             yield return new LoadProblem(FileRule.UnknownTensor, name, $"target_modules doesn't choose the module {Quote.Text(module)}, but the file has tensors for it.");
         }
 
-        foreach (TargetPattern pattern in targets.Targets.Where(pattern => !content.Modules.Keys.Any(module => pattern.Matches(module, Config))))
+        foreach (TargetPattern pattern in targets.IsNarrowed ? [] : Unmatched(content.Modules.Keys))
         {
             yield return new LoadProblem(FileRule.UnmatchedTarget, pattern.Text, $"{Quote.Text(pattern.Text)} of target_modules matches no module of the file.");
         }
@@ -133,6 +134,15 @@ internal sealed class PeftAdapter : Adapter
             yield return new LoadProblem(FileRule.MissingTensor, method.Parameters[0], $"the file has no tensor called {AdapterFolder.ModelPrefix}<module>.{method.Parameters[0]}: it changes nothing.");
         }
     }
+
+    /// <summary>Patterns of which the file alone can't tell: all that they match may be excluded, or in layers that weren't chosen.</summary>
+    private IEnumerable<LoadProblem> UnmatchedByBase(IReadOnlyDictionary<string, LayerSize> baseModules) => !targets.IsNarrowed
+        ? []
+        : Unmatched([.. content.Modules.Keys, .. baseModules.Keys])
+            .Select(pattern => new LoadProblem(FileRule.UnmatchedTarget, pattern.Text, $"{Quote.Text(pattern.Text)} of target_modules matches no module of the file and none of the base model."));
+
+    private IEnumerable<TargetPattern> Unmatched(IEnumerable<string> modules) =>
+        targets.Targets.Where(pattern => !modules.Any(module => pattern.Matches(module, Config)));
 
     private IEnumerable<LoadProblem> Compare(string module, IReadOnlyDictionary<string, LayerSize> baseModules)
     {

@@ -30,6 +30,9 @@ internal sealed class TargetRule
     /// <summary>"all-linear": only the file's own tensors say which modules those were.</summary>
     public bool IsAllLinear { get; }
 
+    /// <summary>Whether modules that a pattern matches may be left out all the same.</summary>
+    public bool IsNarrowed => !excluded.IsEmpty || indexes is not null;
+
     public static TargetRule Read(AdapterConfig config)
     {
         bool all = config.TryGet("target_modules", out JsonElement value) && value.ValueKind == JsonValueKind.String
@@ -87,10 +90,11 @@ internal sealed class TargetRule
         const string Key = "layers_pattern";
         if (config.IsOff(Key))
         {
-            return [new Regex(@"\A.*\.[^.]*\.(\d+)\.", RegexOptions.CultureInvariant)];
+            // The first number of a name is its layer's: later ones may be an expert's.
+            return [new Regex(@"\A.*?\.[^.]*\.(\d+)\.", RegexOptions.CultureInvariant)];
         }
 
         ImmutableArray<string> patterns = config.Required(Key).ValueKind == JsonValueKind.String ? [config.Text(Key)] : config.TextList(Key);
-        return [.. patterns.Select(pattern => TargetPattern.Compile($@"\A.*\.(?:{pattern})\.(\d+)\.", pattern, config, Key))];
+        return [.. patterns.Select(pattern => TargetPattern.Compile($@"\A.*?\.(?:{pattern})\.(\d+)\.", pattern, config, Key))];
     }
 }

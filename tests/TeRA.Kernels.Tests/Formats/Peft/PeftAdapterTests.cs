@@ -122,6 +122,24 @@ internal sealed class PeftAdapterTests
         TargetRule named = TargetRule.Read(config.WithJson("layers_pattern", "\"blocks\"").Without("exclude_modules"));
         Assert.That(named.Matches("model.blocks.4.q"));
         Assert.That(named.Matches("model.layers.4.q"), Is.False);
+        Assert.That(rule.Matches("model.layers.2.experts.7.q"), "the first number is the layer's");
+        Assert.That(rule.Matches("model.layers.7.experts.2.q"), Is.False, "an expert's number is none");
+    }
+
+    [TestCase("exclude_modules", """["n.k"]""")]
+    [TestCase("exclude_modules", "\"n\\\\..*\"")]
+    [TestCase("layers_to_transform", "0")]
+    public void A_target_whose_modules_are_all_left_out_matches_them_all_the_same(string key, string value)
+    {
+        using var folder = new TemporaryFolder();
+        string config = PeftFixtures.With(PeftFixtures.With(PeftFixtures.Lora, "target_modules", """["m.q","m.v","k"]"""), key, value);
+        using Adapter adapter = Adapter.Load(PeftFixtures.WriteAdapter(folder, config, PeftFixtures.LoraTensors().Values));
+        Dictionary<string, LayerSize> model = new(PeftFixtures.Base) { ["n.k"] = new LayerSize(4, 4) };
+        using AdapterBinding binding = adapter.Bind(model);
+        Assert.That(binding.Report.Matched, Is.EqualTo(new[] { "m.q", "m.v" }));
+        model.Remove("n.k");
+        Assert.That(() => adapter.Bind(model), Throws.TypeOf<FileFormatException>().With.Property("Rule").EqualTo(FileRule.UnmatchedTarget)
+            .And.Message.Contains("\"k\" of target_modules matches no module of the file and none of the base model"));
     }
 
     [Test]
