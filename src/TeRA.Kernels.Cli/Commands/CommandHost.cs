@@ -50,6 +50,19 @@ internal static class CommandHost
         return option;
     }
 
+    /// <summary>Refuses numbers outside a range, with the option's name.</summary>
+    public static Option<T> Within<T>(this Option<T> option, long minimum, long maximum)
+    {
+        option.AtLeast(minimum).Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && long.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) && number > maximum)
+            {
+                result.AddError($"{option.Name} must be at most {maximum}, found {number}.");
+            }
+        });
+        return option;
+    }
+
     public static void SetAction(Command command, Func<ParseResult, CommandContext, int> action) =>
         command.SetAction(result => Run(result.GetValue(JsonOption), context => action(result, context)));
 
@@ -79,7 +92,7 @@ internal static class CommandHost
     /// <summary>null: a defect of ours, which should show its stack.</summary>
     private static int? ExitCodeOf(Exception exception) => exception switch
     {
-        UsageException => ExitCodes.Usage,
+        UsageException or OutputExistsException => ExitCodes.Usage,
         FileFormatException or FileNotFoundException or DirectoryNotFoundException => ExitCodes.BadInput,
         DeviceUnavailableException => ExitCodes.NoDevice,
         DeviceLostException => ExitCodes.DeviceLost,

@@ -46,13 +46,7 @@ internal static class MergeCommand
     private static int RunMerge(ParseResult result, string adapter, CommandContext context)
     {
         using Device device = DeviceChoice.Open(result.GetValue(Device)!, out string reason);
-        MergeReport report = context.Terminal.Progress(progress => CheckpointMerge.Merge(
-            result.GetValue(Base)!, adapter, result.GetValue(Out)!, Options(result, context, progress) with
-            {
-                Device = device,
-                Backup = result.GetValue(Backup),
-                Load = CommandHost.LoadOptions(result),
-            }));
+        MergeReport report = Merge(result, adapter, device, context);
         Print(context.Terminal, result.GetValue(Out)!, device, reason, report);
         if (context.Json)
         {
@@ -60,6 +54,24 @@ internal static class MergeCommand
         }
 
         return ExitCodes.Success;
+    }
+
+    private static MergeReport Merge(ParseResult result, string adapter, Device device, CommandContext context)
+    {
+        try
+        {
+            return context.Terminal.Progress(progress => CheckpointMerge.Merge(
+                result.GetValue(Base)!, adapter, result.GetValue(Out)!, Options(result, context, progress) with
+                {
+                    Device = device,
+                    Backup = result.GetValue(Backup),
+                    Load = CommandHost.LoadOptions(result),
+                }));
+        }
+        catch (ArgumentException reason) when (reason.ParamName == "backup")
+        {
+            throw new UsageException($"{Backup.Name}: {reason.Message}");
+        }
     }
 
     private static int RunUnmerge(ParseResult result, string backup, CommandContext context)

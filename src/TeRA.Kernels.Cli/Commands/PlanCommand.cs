@@ -9,8 +9,8 @@ namespace TeRA.Kernels.Cli.Commands;
 /// <summary><c>tera plan</c>: what would run for a layer, without running it.</summary>
 internal static class PlanCommand
 {
-    private static readonly Option<long> OutFeatures = new Option<long>("--out") { Description = "N, output features.", Required = true }.AtLeast(1);
-    private static readonly Option<long> InFeatures = new Option<long>("--in") { Description = "K, input features.", Required = true }.AtLeast(1);
+    private static readonly Option<long> OutFeatures = new Option<long>("--out") { Description = "N, output features.", Required = true }.Within(1, int.MaxValue);
+    private static readonly Option<long> InFeatures = new Option<long>("--in") { Description = "K, input features.", Required = true }.Within(1, int.MaxValue);
     private static readonly Option<long> Tokens = new Option<long>("--tokens") { Description = "B, rows of X.", Required = true }.AtLeast(0);
     private static readonly Option<string> Method = new("--method") { Description = MethodChoice.Names + ".", DefaultValueFactory = _ => "tera" };
     private static readonly Option<long?> Rank = new Option<long?>("--rank") { Description = "Rank of the update: for tera the least product of the ranks of each side (full rank otherwise), r of the others (16 for lora and lotr, 32 for randlora, 256 for vera otherwise)." }.AtLeast(1);

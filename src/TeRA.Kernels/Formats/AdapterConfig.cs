@@ -134,9 +134,9 @@ public sealed class AdapterConfig
     internal double Number(string key)
     {
         JsonElement value = Required(key);
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number)
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && float.IsFinite((float)number)
             ? number
-            : throw Wrong(key, "a finite number", value);
+            : throw Wrong(key, "a number that is finite in float32", value);
     }
 
     /// <summary>A key that is absent, null, false, or an empty string, list or object.</summary>

@@ -44,7 +44,7 @@ internal static class AdapterFolder
     public static void Save(string folder, AdapterConfig config, IReadOnlyCollection<SafetensorsSource> tensors, bool overwrite, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        Directory.CreateDirectory(folder);
+        PendingFile.CreateFolder(folder);
         byte[] text = config.ToUtf8();
         using var tensorFile = new PendingFile(Path.Combine(folder, TensorsName), overwrite, tensors.Sum(tensor => tensor.ByteCount));
         using var configFile = new PendingFile(Path.Combine(folder, ConfigName), overwrite, text.Length);

@@ -19,10 +19,7 @@ internal sealed class PendingFile : IDisposable
         this.path = path;
         this.overwrite = overwrite;
         temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
-        if (Directory.Exists(path) || (!overwrite && File.Exists(path)))
-        {
-            throw new IOException($"{path}: there is already a {(Directory.Exists(path) ? "folder" : "file")} of this name; choose another name{(overwrite ? string.Empty : " or allow overwriting (--force in tera)")}.");
-        }
+        CheckPlace(path, overwrite);
 
         stream = Guard(() => new FileStream(temporary, new FileStreamOptions
         {
@@ -80,6 +77,44 @@ internal sealed class PendingFile : IDisposable
         }
 
         TryDelete(temporary);
+    }
+
+    /// <summary>Makes the folder that files are to be written into.</summary>
+    public static void CreateFolder(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{folder}: the folder can't be made ({error.Message}).", error);
+        }
+    }
+
+    private static void CheckPlace(string path, bool overwrite)
+    {
+        if (Directory.Exists(path))
+        {
+            throw new IOException($"{path}: there is already a folder of this name; choose another name.");
+        }
+
+        if (IsDevice(path))
+        {
+            throw new IOException($"{path}: files are written beside their place and renamed into it, which would replace the device; choose another name.");
+        }
+
+        if (!overwrite && File.Exists(path))
+        {
+            throw new OutputExistsException($"{path}: there is already a file of this name; choose another name or allow overwriting (--force in tera).");
+        }
+    }
+
+    /// <summary>/dev/null, /dev/stdout and their like, which a user with all rights could rename a file over. /dev/shm holds files.</summary>
+    private static bool IsDevice(string path)
+    {
+        string full = Path.GetFullPath(path);
+        return !OperatingSystem.IsWindows() && full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal);
     }
 
     private static void TryDelete(string file)

@@ -13,11 +13,13 @@ public sealed record LowRankUpdate : WeightUpdate
     /// <param name="rankStabilized">Divide by √r instead of r.</param>
     /// <param name="seed">Of A's start.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
+    /// <exception cref="ArgumentException">Alpha is not finite.</exception>
     public LowRankUpdate(long outFeatures, long inFeatures, long rank, double? alpha = null, bool rankStabilized = false, ulong seed = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(outFeatures, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(inFeatures, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
+        CheckFinite(alpha ?? 0, nameof(alpha));
         Rank = rank;
         StartSource = new RandomSource(seed, Distribution.Uniform);
         Trained =

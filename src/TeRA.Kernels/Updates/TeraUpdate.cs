@@ -31,11 +31,7 @@ public sealed record TeraUpdate : WeightUpdate
     {
         Check(rowModes, nameof(rowModes), rowRanks, nameof(rowRanks));
         Check(columnModes, nameof(columnModes), columnRanks, nameof(columnRanks));
-        if (!double.IsFinite(scale))
-        {
-            throw new ArgumentException($"The scale must be finite, found {scale}.", nameof(scale));
-        }
-
+        CheckFinite(scale, nameof(scale));
         RowModes = rowModes;
         RowRanks = rowRanks;
         ColumnModes = columnModes;

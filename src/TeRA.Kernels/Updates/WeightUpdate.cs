@@ -61,9 +61,10 @@ public abstract record WeightUpdate
 
     private protected static void CheckFinite(double value, string name)
     {
-        if (!double.IsFinite(value))
+        // α is a float32: a factor that overflows it would make every product infinite.
+        if (!float.IsFinite((float)value))
         {
-            throw new ArgumentException($"Expected a finite number, found {value}.", name);
+            throw new ArgumentException($"Expected a number that is finite in float32, found {value}.", name);
         }
     }
 }

@@ -93,6 +93,37 @@ public class AdapterCommandTests
         Assert.That(apply.Errors, Does.Not.Contain("note:"));
     }
 
+    [Test]
+    public void What_is_there_is_not_replaced_by_any_command_and_that_is_a_mistake_of_usage()
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder("lora-square"), model = Path.Combine(golden, "base.safetensors");
+        File.WriteAllText(folder["there"], "mine");
+        Directory.CreateDirectory(folder["adapter"]);
+        File.WriteAllText(Path.Combine(folder["adapter"], "adapter_config.json"), "mine");
+        string[][] commands =
+        [
+            ["apply", "--base", model, "--adapter", golden, "--input", Path.Combine(golden, "io.safetensors"), "--output", folder["there"]],
+            ["merge", "--base", model, "--adapter", golden, "--out", folder["there"]],
+            ["merge", "--base", model, "--adapter", golden, "--out", folder["merged"], "--backup", folder["there"]],
+            ["merge", "--base", model, "--adapter", golden, "--out", folder["same"], "--backup", folder["same"]],
+            ["merge", "--base", model, "--adapter", golden, "--out", folder["merged"], "--backup", model, "--force"],
+            ["convert", golden, "--out", folder["adapter"]],
+        ];
+        Assert.Multiple(() =>
+        {
+            foreach (string[] command in commands)
+            {
+                CommandLine run = CommandLine.Run(command);
+                Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage), string.Join(' ', command) + run.Errors);
+            }
+
+            Assert.That(File.ReadAllText(folder["there"]), Is.EqualTo("mine"));
+            Assert.That(File.Exists(folder["merged"]) || File.Exists(folder["same"]), Is.False);
+            Assert.That(Directory.GetFiles(folder["adapter"]), Has.Length.EqualTo(1));
+        });
+    }
+
     [TestCase("randlora-square", "--to lora --base {base}", "rank up to 48")]
     [TestCase("vera-square", "--to lora", "--base")]
     [TestCase("lora-square", "--to vera", "LORA can be written as LORA")]

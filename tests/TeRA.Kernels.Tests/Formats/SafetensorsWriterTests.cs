@@ -70,11 +70,23 @@ internal sealed class SafetensorsWriterTests
         using var folder = new TemporaryFolder();
         SafetensorsWriter.Write(folder["f"], [FormatFixtures.Zeros("a", SafetensorsDType.F32, 1)]);
         byte[] first = File.ReadAllBytes(folder["f"]);
-        Assert.That(() => SafetensorsWriter.Write(folder["f"], []), Throws.TypeOf<IOException>().With.Message.Contains(folder["f"]).And.Message.Contains("already a file"));
+        Assert.That(() => SafetensorsWriter.Write(folder["f"], []), Throws.TypeOf<OutputExistsException>().With.Message.Contains(folder["f"]).And.Message.Contains("already a file"));
         Assert.That(File.ReadAllBytes(folder["f"]), Is.EqualTo(first));
         SafetensorsWriter.Write(folder["f"], [], overwrite: true);
         Assert.That(File.ReadAllBytes(folder["f"]), Is.Not.EqualTo(first));
         Assert.That(folder.Names, Is.EqualTo(new[] { "f" }));
+    }
+
+    [TestCase("/dev/null")]
+    [TestCase("/dev/fd/../tera-no-such-device")]
+    public void A_device_is_never_replaced_by_a_file(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Ignore("Windows has no /dev.");
+        }
+
+        Assert.That(() => SafetensorsWriter.Write(path, [], overwrite: true), Throws.TypeOf<IOException>().With.Message.Contains("would replace the device"));
     }
 
     [Test]

@@ -77,7 +77,7 @@ internal sealed class TeraAdapterTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["adapter_config.json"], "mine");
-        Assert.That(() => FormatFixtures.Adapter().Save(folder.Root), Throws.TypeOf<IOException>().With.Message.Contains("adapter_config.json"));
+        Assert.That(() => FormatFixtures.Adapter().Save(folder.Root), Throws.TypeOf<OutputExistsException>().With.Message.Contains("adapter_config.json"));
         Assert.That(folder.Names, Is.EqualTo(new[] { "adapter_config.json" }));
         Assert.That(File.ReadAllText(folder["adapter_config.json"]), Is.EqualTo("mine"));
         FormatFixtures.Adapter().Save(folder.Root, overwrite: true);

@@ -75,6 +75,8 @@ internal sealed class MethodUpdateTests
             Assert.That(() => new RandLoraUpdate(8, 6, 0, RandLoraPairing.Paper), Throws.TypeOf<ArgumentOutOfRangeException>());
             Assert.That(() => new RandLoraUpdate(8, 6, 2, (RandLoraPairing)7), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("Paper or Peft"));
             Assert.That(() => new RandLoraUpdate(8, 6, 2, RandLoraPairing.Paper, alpha: double.NaN), Throws.ArgumentException.With.Message.Contains("finite"));
+            Assert.That(() => new LowRankUpdate(8, 6, 2, alpha: 1e39), Throws.ArgumentException.With.Message.Contains("finite in float32").And.Message.Contains("1E+39"));
+            Assert.That(() => new TeraUpdate([8], [6], [2], [2], scale: -1e39), Throws.ArgumentException.With.Message.Contains("finite in float32"));
             Assert.That(() => new VeraUpdate(0, 6, 2), Throws.TypeOf<ArgumentOutOfRangeException>());
             Assert.That(() => new VeraUpdate(8, 6, 2, initialScale: double.PositiveInfinity), Throws.ArgumentException);
             Assert.That(() => new LotrUpdate(8, 6, 2, LotrSides.Trained, distribution: Distribution.Uniform), Throws.ArgumentException.With.Message.Contains("Trained sides start normal"));

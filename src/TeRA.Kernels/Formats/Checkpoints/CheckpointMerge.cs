@@ -14,12 +14,14 @@ public static class CheckpointMerge
     /// <param name="adapterFolder">The adapter.</param>
     /// <param name="outPath">The new file; the new folder, if the base is several files with an index.</param>
     /// <param name="options">Choices; null for the defaults.</param>
+    /// <exception cref="ArgumentException">The backup would be written to a file of the output or of the base.</exception>
     /// <exception cref="FileFormatException">A file breaks a rule, the adapter doesn't fit the base, changes nothing, or is merged already.</exception>
     /// <exception cref="IOException">A file exists and may not be replaced, or can't be read or written; what was there is untouched.</exception>
     public static MergeReport Merge(string basePath, string adapterFolder, string outPath, MergeOptions? options = null)
     {
         options ??= new MergeOptions();
         using Checkpoint checkpoint = Checkpoint.Open(basePath);
+        CheckBackup(checkpoint, outPath, options.Backup);
         using Adapter adapter = Adapter.Load(adapterFolder, options.Load);
         string digest = AdapterDigest.Of(adapterFolder);
         string[] merged = AdapterDigest.MergedIn(checkpoint);
@@ -78,5 +80,20 @@ public static class CheckpointMerge
         writer.Write(replaced, merged[..^1]);
         writer.Publish();
         return [.. replaced.Keys.Order(CodePointOrder.Instance)];
+    }
+
+    /// <summary>One of two files of a name would replace the other, and with it the only copy of the weights as they were.</summary>
+    private static void CheckBackup(Checkpoint checkpoint, string outPath, string? backup)
+    {
+        if (backup is null)
+        {
+            return;
+        }
+
+        string full = Path.GetFullPath(backup);
+        if (CheckpointWriter.Targets(checkpoint, outPath).Concat(checkpoint.Files.Values.Select(file => file.Path)).Any(path => Path.GetFullPath(path) == full))
+        {
+            throw new ArgumentException($"the backup {backup} must be a file of its own, found a file of the base or of the output.", nameof(backup));
+        }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
         bool sharded = source.IndexPath is not null;
         if (sharded)
         {
-            Directory.CreateDirectory(path);
+            PendingFile.CreateFolder(path);
         }
         else if (Directory.Exists(path))
         {
@@ -69,6 +69,11 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
 
         Begin(target, tensors.Sum(tensor => tensor.ByteCount)).Write(stream => SafetensorsWriter.Write(stream, tensors, metadata));
     }
+
+    /// <summary>Every file that a checkpoint like this one would be written to.</summary>
+    public static IEnumerable<string> Targets(Checkpoint source, string path) => source.IndexPath is { } index
+        ? source.Files.Keys.Append(Path.GetFileName(index)).Select(name => Path.Combine(path, name))
+        : [path];
 
     private PendingFile Begin(string target, long bytes)
     {

@@ -24,7 +24,7 @@ internal sealed class LoraMethod : PeftMethod
         alpha = config.Number("lora_alpha", DefaultAlpha);
         rankStabilized = config.Flag("use_rslora", otherwise: false);
         ranks = Patterns(RankPattern, value => value.TryGetInt64(out long length) && length is >= 1 and <= int.MaxValue, "integers from 1");
-        alphas = Patterns(AlphaPattern, value => value.TryGetDouble(out double number) && double.IsFinite(number), "finite numbers");
+        alphas = Patterns(AlphaPattern, value => value.TryGetDouble(out double number) && float.IsFinite((float)number), "numbers that are finite in float32");
     }
 
     public static ImmutableArray<string> Names { get; } = ["lora_A.weight", "lora_B.weight"];

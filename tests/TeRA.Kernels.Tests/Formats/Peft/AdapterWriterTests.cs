@@ -220,7 +220,7 @@ internal sealed class AdapterWriterTests
             Assert.That(read.BiasName is null ? null : read.ReadBias(), Is.EqualTo(module.Bias));
         }
 
-        Assert.That(() => AdapterWriter.Save(folder["adapter"], written, options), Throws.TypeOf<IOException>());
+        Assert.That(() => AdapterWriter.Save(folder["adapter"], written, options), Throws.TypeOf<OutputExistsException>());
         adapter.Save(folder["copy"]);
         Assert.That(File.ReadAllBytes(folder["copy/adapter_config.json"]), Is.EqualTo(File.ReadAllBytes(folder["adapter/adapter_config.json"])));
         Assert.That(File.ReadAllBytes(folder["copy/adapter_model.safetensors"]), Is.EqualTo(File.ReadAllBytes(folder["adapter/adapter_model.safetensors"])));

@@ -193,7 +193,7 @@ internal sealed class CheckpointMergeTests
     {
         using var folder = new TemporaryFolder();
         Merge(folder);
-        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]), Throws.TypeOf<IOException>());
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]), Throws.TypeOf<OutputExistsException>());
         using var cancelled = new CancellationTokenSource();
         var options = new MergeOptions { Cancellation = cancelled.Token, Backup = folder["backup3"], Progress = _ => cancelled.Cancel() };
         Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["new"], options), Throws.InstanceOf<OperationCanceledException>());
