@@ -4,14 +4,6 @@
 
 namespace tera::ptx {
 
-/// The block's place in its cluster.
-__device__ __forceinline__ unsigned cluster_rank()
-{
-    unsigned rank;
-    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
-}
-
 /// Arrives at the barrier of the cluster; what the thread wrote to shared memory before is visible to those that wait.
 __device__ __forceinline__ void barrier_cluster_arrive()
 {

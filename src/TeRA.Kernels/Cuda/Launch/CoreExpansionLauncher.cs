@@ -72,7 +72,7 @@ internal sealed class CoreExpansionLauncher : CompiledStep
             return;
         }
 
-        nint rows = step.RowScale is { } d ? addresses[d.Slot] : 0, columns = step.ColumnScale is { } e ? addresses[e.Slot] : 0;
+        nint rows = ProductKernels.At(addresses, step.RowScale), columns = ProductKernels.At(addresses, step.ColumnScale);
         Arguments arguments = prepared;
         arguments.Output = addresses[step.Output.Slot];
         (arguments.Inner, arguments.Outer) = step.OverColumns ? (columns, rows) : (rows, columns);

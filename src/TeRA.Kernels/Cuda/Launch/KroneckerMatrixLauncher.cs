@@ -21,10 +21,10 @@ internal sealed class KroneckerMatrixLauncher : CompiledStep
     public KroneckerMatrixLauncher(CudaDevice device, KroneckerMatrixStep step)
     {
         ProductKernels.Require(ElementGrid.DTypes.Contains(step.Output.DType), step.Label, "Output", step.Output.DType, "float32, bfloat16 or float16");
-        if (step.Modes.Length > Arguments.MaxModes || Math.Max(step.Out, step.In) > int.MaxValue)
+        if (step.Modes.Length > Arguments.MaxModes || Math.Max(step.Out, step.In) > int.MaxValue || step.Modes.Any(mode => mode.In * mode.Out > uint.MaxValue))
         {
             throw new NotSupportedException(
-                $"{step.Label}: a {step.Out}×{step.In} matrix of {step.Modes.Length} modes; the CUDA kernel takes at most {Arguments.MaxModes} modes and 2³¹ − 1 rows or columns. Merge modes of length 1.");
+                $"{step.Label}: a {step.Out}×{step.In} matrix of {step.Modes.Length} modes; the CUDA kernel takes at most {Arguments.MaxModes} modes, each of fewer than 2³² numbers, and 2³¹ − 1 rows or columns. Merge modes of length 1.");
         }
 
         this.step = step;

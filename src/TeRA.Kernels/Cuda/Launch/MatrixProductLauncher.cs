@@ -66,8 +66,8 @@ internal sealed class MatrixProductLauncher : CompiledStep
         {
             A = addresses[step.A.Slot],
             B = addresses[step.B.Slot],
-            BlockA = step.Blocks is null ? 0 : addresses[step.Blocks.A.Slot],
-            BlockB = step.Blocks is null ? 0 : addresses[step.Blocks.B.Slot],
+            BlockA = ProductKernels.At(addresses, step.Blocks?.A),
+            BlockB = ProductKernels.At(addresses, step.Blocks?.B),
             K = step.K,
             PartLength = schedule.PartLength,
             BlockK = step.Blocks?.K ?? 0,
@@ -77,8 +77,8 @@ internal sealed class MatrixProductLauncher : CompiledStep
             Output = new ProductOutputArguments
             {
                 C = addresses[step.C.Slot],
-                Bias = step.Bias is { } bias ? addresses[bias.Slot] : 0,
-                AddTo = step.AddTo is { } addend ? addresses[addend.Slot] : 0,
+                Bias = ProductKernels.At(addresses, step.Bias),
+                AddTo = ProductKernels.At(addresses, step.AddTo),
                 Partial = sum is null ? 0 : addresses[Step.WorkspaceSlot],
                 M = step.M,
                 N = step.N,

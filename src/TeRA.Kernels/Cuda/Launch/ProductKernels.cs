@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
 
@@ -10,6 +11,12 @@ internal static class ProductKernels
 
     /// <summary>For lists of variants.</summary>
     public static ImmutableArray<bool> Either { get; } = [false, true];
+
+    /// <summary>Where an operand lies, 0 for none.</summary>
+    public static nint At(ReadOnlySpan<nint> addresses, Operand? operand) => operand is { } present ? addresses[present.Slot] : 0;
+
+    /// <summary>How a layout is written behind an operand's letter.</summary>
+    public static string Mark(Layout layout) => layout == Layout.Transposed ? "ᵀ" : "";
 
     /// <summary>Loads a product kernel and allows it the shared memory that its configuration takes.</summary>
     public static CudaKernel Load(CudaDevice device, KernelRequest request, ProductConfig config)

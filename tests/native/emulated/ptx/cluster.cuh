@@ -5,7 +5,6 @@
 
 namespace tera::ptx {
 
-inline unsigned cluster_rank() { return emulated::cluster_rank; }
 inline void barrier_cluster_arrive() { emulated::cluster_arrive(); }
 inline void barrier_cluster_wait() { emulated::cluster_wait(); }
 

@@ -33,6 +33,9 @@ internal sealed unsafe class TensorMapSource(
         return Encode(driver, description, out _) == CudaResult.Success;
     }
 
+    /// <summary>Whether all of these addresses, or'd together, suit a map; 0, for an operand that is not there, does.</summary>
+    public static bool Suits(nint addresses) => (addresses & (Alignment - 1)) == 0;
+
     /// <summary>The map of the operand at <paramref name="wanted"/>, a multiple of <see cref="Alignment"/>.</summary>
     /// <exception cref="CudaException">The driver refuses the shape.</exception>
     public TensorMap At(nint wanted)

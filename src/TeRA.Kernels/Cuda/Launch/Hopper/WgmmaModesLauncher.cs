@@ -84,15 +84,15 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
         nint from = addresses[step.Input?.Slot ?? Step.WorkspaceSlot], to = addresses[step.Output.Slot];
-        nint addition = step.AddTo is { } addTo ? addresses[addTo.Slot] : 0;
-        if (!Aligned(step.TransposedOutput ? from : from | to))
+        nint addition = ProductKernels.At(addresses, step.AddTo);
+        if (!TensorMapSource.Suits(step.TransposedOutput ? from : from | to))
         {
             RunPortable(addresses, stream);
             return;
         }
 
         core?.Run(addresses, stream);
-        bool wide = Aligned(to | addition);
+        bool wide = TensorMapSource.Suits(to | addition);
         Arguments arguments = prepared;
         arguments.Input = input.At(from);
         arguments.Output = wide ? output.At(to) : default;
@@ -107,8 +107,6 @@ internal sealed class WgmmaModesLauncher : CompiledStep
 
         kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps);
     }
-
-    private static bool Aligned(nint address) => (address & (TensorMapSource.Alignment - 1)) == 0;
 
     private static KernelRequest Request(WgmmaModesShape shape) =>
         new("kronecker/wgmma_modes.cu", "wgmma_modes", shape.Options) { OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>() };

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
+using static TeRA.Kernels.Cuda.ProductKernels;
 
 namespace TeRA.Kernels.Cuda;
 
@@ -67,7 +68,7 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         .. from dtype in new[] { DType.BFloat16, DType.Float16 }
            from layoutB in Enum.GetValues<Layout>()
            from tileN in WgmmaProductSchedule.Tiles.ToArray()
-           from adds in ProductKernels.Either
+           from adds in Either
            from blocks in Enum.GetValues<Layout>()
            select Request(dtype, Layout.Normal, layoutB, dtype, tileN, adds, blocks),
     ];
@@ -114,8 +115,9 @@ internal sealed class WgmmaProductLauncher : CompiledStep
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        if (Misses(addresses, step.A) || Misses(addresses, step.B) || (c is not null && Misses(addresses, step.C)) || (schedule.Adds && Misses(addresses, step.AddTo!.Value))
-            || (step.Blocks is { } blocks && (Misses(addresses, blocks.A) || Misses(addresses, blocks.B))))
+        nint mapped = addresses[step.A.Slot] | addresses[step.B.Slot] | At(addresses, step.Blocks?.A) | At(addresses, step.Blocks?.B)
+            | (c is null ? 0 : addresses[step.C.Slot]) | (addend is null ? 0 : At(addresses, step.AddTo));
+        if (!TensorMapSource.Suits(mapped))
         {
             portable.Run(addresses, stream);
             return;
@@ -125,10 +127,6 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         kernel.Launch(arguments, (processors, 1, 1), Threads, schedule.SharedBytes, stream);
         sum?.Launch(Output(addresses), stream);
     }
-
-    private static bool Misses(ReadOnlySpan<nint> addresses, Operand operand) => (addresses[operand.Slot] & (TensorMapSource.Alignment - 1)) != 0;
-
-    private static nint At(ReadOnlySpan<nint> addresses, Operand? operand) => operand is { } present ? addresses[present.Slot] : 0;
 
     private Arguments Bind(ReadOnlySpan<nint> addresses)
     {
@@ -186,8 +184,6 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         Single = step.C.DType == DType.Float32 ? 1 : 0,
         Parts = schedule.Parts,
     };
-
-    private static string Mark(Layout layout) => layout == Layout.Transposed ? "ᵀ" : "";
 
     private static TensorMapSource Map(PrimaryContext context, DType dtype, bool depthIsRow, long depth, long length, int tile) => depthIsRow
         ? new TensorMapSource(context, dtype, (length, depth, 0), (64, WgmmaProductRules.TileK, 0))

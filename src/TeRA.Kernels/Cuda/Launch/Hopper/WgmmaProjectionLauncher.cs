@@ -64,7 +64,7 @@ internal sealed class WgmmaProjectionLauncher : CompiledStep
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
-        if (((addresses[step.Q.Slot] | addresses[step.P.Slot]) & (TensorMapSource.Alignment - 1)) != 0)
+        if (!TensorMapSource.Suits(addresses[step.Q.Slot] | addresses[step.P.Slot]))
         {
             portable.Run(addresses, stream);
             return;

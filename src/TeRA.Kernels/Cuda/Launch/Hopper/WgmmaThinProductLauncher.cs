@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
+using static TeRA.Kernels.Cuda.ProductKernels;
 
 namespace TeRA.Kernels.Cuda;
 
@@ -43,8 +44,8 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
     /// <summary>Every variant of the kernel.</summary>
     public static IEnumerable<KernelRequest> Variants =>
         from dtype in new[] { DType.BFloat16, DType.Float16 }
-        from longContiguous in ProductKernels.Either
-        from thinContiguous in ProductKernels.Either
+        from longContiguous in Either
+        from thinContiguous in Either
         from schedule in WgmmaThinProductSchedule.All.ToArray()
         select Request(dtype, longContiguous, thinContiguous, schedule);
 
@@ -70,7 +71,7 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
     {
         nint a = addresses[step.A.Slot], b = addresses[step.B.Slot], c = addresses[step.C.Slot];
         nint add = At(addresses, step.AddTo), bias = At(addresses, step.Bias);
-        if (((a | b | c | add | bias) & (TensorMapSource.Alignment - 1)) != 0)
+        if (!TensorMapSource.Suits(a | b | c | add | bias))
         {
             portable.Run(addresses, stream);
             return;
@@ -96,10 +97,6 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
         };
         kernel.Launch(arguments, ((uint)Tiles, (uint)schedule.Parts, 1), schedule.Threads, schedule.SharedBytes, stream);
     }
-
-    private static string Mark(Layout layout) => layout == Layout.Transposed ? "ᵀ" : "";
-
-    private static nint At(ReadOnlySpan<nint> addresses, Operand? operand) => operand is { } present ? addresses[present.Slot] : 0;
 
     private static KernelRequest Request(DType dtype, bool longContiguous, bool thinContiguous, WgmmaThinProductSchedule schedule)
     {
