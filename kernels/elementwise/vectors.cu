@@ -43,11 +43,6 @@ struct Product {
     __device__ __forceinline__ explicit Product(const VectorsArguments& p) : of(p.product[blockIdx.y]), vector(p.vector + of.first) {}
 };
 
-/// a / b, by the short division where that is possible.
-__device__ __forceinline__ i64 divide(i64 a, i64 b) {
-    return ((a | b) >> 32) == 0 ? static_cast<i64>(static_cast<u32>(a) / static_cast<u32>(b)) : a / b;
-}
-
 /// Π v_m at index i, leaving out the vector `left_out` (none when past the last).
 __device__ __forceinline__ float product_at(const Product& p, i64 i, u32 left_out) {
     float product = 1.0f;

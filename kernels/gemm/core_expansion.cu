@@ -34,11 +34,6 @@ constexpr int kCoreThreads = 256, kFactorThreads = 32 * kOutTiles, kExpansionThr
 constexpr int kPlaces = 128, kDepth = 8;
 constexpr int kQuadColumns = 4, kQuadRows = kPlaces / kQuadColumns; // of a block over columns
 
-__device__ __forceinline__ i64 divide(i64 a, i64 b)
-{
-    return ((a | b) >> 32) == 0 ? static_cast<i64>(static_cast<u32>(a) / static_cast<u32>(b)) : a / b;
-}
-
 /// Four neighbours from number `first` on; where they straddle the generator's blocks, one by one.
 __device__ __forceinline__ void four_elements(const RandomSource& source, u64 first, bool aligned, float (&x)[4])
 {

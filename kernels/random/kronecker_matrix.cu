@@ -63,7 +63,7 @@ extern "C" __global__ void __launch_bounds__(tera::kMatrixThreads) kronecker_mat
     ptx::griddepcontrol_launch_dependents();
     const i64 stride = static_cast<i64>(gridDim.x) * kMatrixThreads;
     for (i64 index = static_cast<i64>(blockIdx.x) * kMatrixThreads + threadIdx.x; index < p.count; index += stride) {
-        const i64 line = ((index | p.columns) >> 32) == 0 ? static_cast<u32>(index) / static_cast<u32>(p.columns) : index / p.columns;
+        const i64 line = divide(index, p.columns);
         u32 row = static_cast<u32>(line), column = static_cast<u32>(index - line * p.columns);
         float product = p.alpha;
         for (u32 m = p.modes; m-- > 0;) {
