@@ -7,7 +7,8 @@ namespace TeRA.Kernels.Planning;
 /// <summary>
 /// The gradients of a Kronecker update's vectors: the core against H = Uᵀ·dW·V, summed over rows and over columns, then the marginals of both sums.
 /// H comes from the tokens' contractions, Qᵀ·P, and is never stored; or from dW = dYᵀ·X, which is shorter where the ranks are near the features
-/// and the tokens are more than these.
+/// and the tokens are more than these. Float16 never goes through dW: its numbers are products of a token's and a gradient's, whose exponents add up to
+/// what float16 lacks (numbers of a thousandth on both sides would leave four bits), while P and Q keep the magnitude of X and dY.
 /// </summary>
 internal static class KroneckerGradients
 {
@@ -25,6 +26,11 @@ internal static class KroneckerGradients
             },
             trial =>
             {
+                if (trial.Problem.DType == DType.Float16)
+                {
+                    return false;
+                }
+
                 AddFromWeight(trial, operands, d, e, rows, columns);
                 return true;
             });
