@@ -124,6 +124,8 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         }
 
         Arguments arguments = Bind(addresses);
+
+        // The kernel and split_sum keep the rules of overlapping launches, but what they would gain is not measured (bench/NOTES.md).
         kernel.Launch(arguments, (processors, 1, 1), Threads, schedule.SharedBytes, stream);
         sum?.Launch(Output(addresses), stream);
     }
