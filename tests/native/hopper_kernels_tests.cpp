@@ -260,4 +260,4 @@ void run()
 
 } // namespace
 
-int main(int count, char** arguments) { return emulated::run_test(count, arguments, 4, 100, run); }
+int main(int count, char** arguments) { return emulated::run_test(count, arguments, 3, 100, run); }

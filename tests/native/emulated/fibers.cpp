@@ -13,6 +13,7 @@ namespace emulated {
 Index block_index, thread_index, grid_size;
 unsigned cluster_rank, fiber = kNobody, threads, launches, cluster_number, doers, mood;
 Fault fault = Fault::none;
+const char* expected = nullptr;
 std::vector<Fiber> fibers;
 std::vector<Block> blocks;
 std::vector<std::string> engine_names;
@@ -27,7 +28,7 @@ Times cluster_gathering, cluster_released;
 bool overlapping;
 
 constexpr const char* kFaults[] = {"none", "no_proxy_fence", "no_barrier_fence", "no_wgmma_fence", "late_wgmma_wait", "no_last_wgmma_wait", "late_store_wait", "late_copy_wait", "no_phase_wait",
-    "no_free_wait", "wrong_bytes", "fewer_bytes", "no_block_barrier", "no_warp_barrier", "no_named_barrier", "wrong_count", "no_cluster_barrier", "no_grid_wait", "few_registers"};
+    "no_free_wait", "wrong_bytes", "fewer_bytes", "no_block_barrier", "no_warp_barrier", "no_named_barrier", "wrong_count", "no_cluster_barrier", "no_grid_wait", "few_registers", "in_kernel"};
 static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::count));
 
 [[noreturn]] void leave() { std::longjmp(scheduler, 1); }
@@ -203,7 +204,7 @@ void wrong(const char* format, ...)
     if (fault != Fault::none) {
         std::printf("found: %s\n", text);
         std::fflush(stdout);
-        std::_Exit(EXIT_SUCCESS);
+        std::_Exit(expected == nullptr || std::strstr(text, expected) != nullptr ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     check(false, "%s (%s, block %u, %u; mood %u)", text, fiber == kNobody ? "nobody" : name_of(fiber).c_str(), block_index.x, block_index.y, mood);
 }

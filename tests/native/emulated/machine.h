@@ -54,10 +54,14 @@ enum class Fault {
     no_cluster_barrier,
     no_grid_wait,
     few_registers,      // the first warpgroup keeps its registers
+    in_kernel,          // none: the test's own kernel has one
     count
 };
 
 extern Fault fault;
+
+/// What a planted fault must be found by: a part of the message, or null.
+extern const char* expected;
 
 /// How asynchronous things happen and in which order threads run: 0 late and in order, 1 at once and in order, others by chance.
 extern unsigned mood;
