@@ -32,6 +32,6 @@ internal sealed class ProductCompileTests
             }
         });
         Assert.That(faults, Is.Empty, architecture);
-        Assert.That(Variants, Has.Length.EqualTo(72 + 3 + 12 + 6));
+        Assert.That(Variants, Has.Length.EqualTo(48 + 3 + 12 + 6));
     }
 }

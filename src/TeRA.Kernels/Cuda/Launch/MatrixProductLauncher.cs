@@ -28,9 +28,9 @@ internal sealed class MatrixProductLauncher : CompiledStep
         from dtype in ProductKernels.DTypes
         from transposedA in ProductKernels.Either
         from transposedB in ProductKernels.Either
-        from config in new[] { Large(dtype, transposedA, transposedB), Small(dtype, transposedA, transposedB) }
-        from blocks in new Layout?[] { null, Layout.Normal, Layout.Transposed }
-        select Request(config with { Blocks = blocks });
+        let small = Small(dtype, transposedA, transposedB)
+        from config in new[] { Large(dtype, transposedA, transposedB), small, small with { Blocks = Layout.Normal }, small with { Blocks = Layout.Transposed } }
+        select Request(config);
 
     /// <inheritdoc/>
     public override long WorkspaceBytes => SplitSumLauncher.WorkspaceBytes(schedule, step.M, step.N);
@@ -49,8 +49,10 @@ internal sealed class MatrixProductLauncher : CompiledStep
     public static ProductSchedule Schedule(MatrixProductStep step)
     {
         bool transposedA = step.LayoutA == Layout.Transposed, transposedB = step.LayoutB == Layout.Transposed;
-        ProductConfig large = Large(step.A.DType, transposedA, transposedB) with { Blocks = step.Blocks?.LayoutB };
         ProductConfig small = Small(step.A.DType, transposedA, transposedB) with { Blocks = step.Blocks?.LayoutB };
+
+        // Plans have blocks where another kernel takes them; here they come when its operands are unaligned, which is not worth a second tile to compile.
+        ProductConfig large = step.Blocks is null ? Large(step.A.DType, transposedA, transposedB) : small;
         return ProductSchedule.Choose(large, small, step.M, step.N, step.K, step.Blocks?.Columns ?? 0);
     }
 
