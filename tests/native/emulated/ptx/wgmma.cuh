@@ -15,52 +15,20 @@ void wgmma_wait_group()
     emulated::wgmma_wait(Pending);
 }
 
-template <int TransposeA, int TransposeB>
-void wgmma_m64n256k16_bf16(float (&d)[128], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 128, cvt_f32_bf16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n256k16_f16(float (&d)[128], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 128, cvt_f32_f16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n192k16_bf16(float (&d)[96], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 96, cvt_f32_bf16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n192k16_f16(float (&d)[96], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 96, cvt_f32_f16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n128k16_bf16(float (&d)[64], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 64, cvt_f32_bf16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n128k16_f16(float (&d)[64], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 64, cvt_f32_f16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n64k16_bf16(float (&d)[32], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 32, cvt_f32_bf16});
-}
-
-template <int TransposeA, int TransposeB>
-void wgmma_m64n64k16_f16(float (&d)[32], unsigned long long a, unsigned long long b, int scale_d)
-{
-    emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, 32, cvt_f32_f16});
-}
+#define TERA_WGMMA(n, type, count) \
+    template <int TransposeA, int TransposeB> \
+    void wgmma_m64n##n##k16_##type(float (&d)[count], unsigned long long a, unsigned long long b, int scale_d) \
+    { \
+        emulated::wgmma(d, {a, b, TransposeA != 0, TransposeB != 0, scale_d != 0, count, cvt_f32_##type}); \
+    }
+TERA_WGMMA(64, bf16, 32)
+TERA_WGMMA(64, f16, 32)
+TERA_WGMMA(128, bf16, 64)
+TERA_WGMMA(128, f16, 64)
+TERA_WGMMA(192, bf16, 96)
+TERA_WGMMA(192, f16, 96)
+TERA_WGMMA(256, bf16, 128)
+TERA_WGMMA(256, f16, 128)
+#undef TERA_WGMMA
 
 } // namespace tera::ptx
