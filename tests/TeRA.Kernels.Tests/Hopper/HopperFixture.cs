@@ -9,8 +9,8 @@ namespace TeRA.Kernels.Tests.Hopper;
 [Category("Gpu")]
 internal abstract class HopperFixture
 {
-    /// <summary>The device: the one that all GPU tests share, unless a fixture has its own.</summary>
-    protected virtual CudaDevice Gpu => DeviceUnderTest.Cuda;
+    /// <summary>The device that all GPU tests share.</summary>
+    protected static CudaDevice Gpu => DeviceUnderTest.Cuda;
 
     [OneTimeSetUp]
     public void RequireHopper()
@@ -22,5 +22,5 @@ internal abstract class HopperFixture
     }
 
     /// <summary>Runs a step a thousand times, with another stream busy, and compares the output's bits each time.</summary>
-    protected void AssertRepeats(StepRunner run, Step step, Operand output) => Repeats.Assert(Gpu, run, step, output);
+    protected static void AssertRepeats(StepRunner run, Step step, Operand output) => Repeats.Assert(Gpu, run, step, output);
 }

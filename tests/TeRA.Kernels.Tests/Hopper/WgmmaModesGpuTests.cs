@@ -86,7 +86,7 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         AssertRepeats(run, bound.Step, output);
     }
 
-    private void SameAsCpu(long rows, (long, long)[] modes, Form form, DType dtype, int misalignment = 0)
+    private static void SameAsCpu(long rows, (long, long)[] modes, Form form, DType dtype, int misalignment = 0)
     {
         using StepRunner run = new(Gpu), cpu = new(CpuDevice.Shared);
         (BoundStep bound, Operand output) = Bind(run, rows, modes, form, dtype, integers: true, misalignment);

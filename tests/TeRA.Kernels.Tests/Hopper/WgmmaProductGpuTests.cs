@@ -6,11 +6,8 @@ using TeRA.Kernels.Verification;
 namespace TeRA.Kernels.Tests.Hopper;
 
 /// <summary>Matrix products by wgmma: exact on integers in every layout, ragged at every edge, within the bounds of the step tests, and repeatable.</summary>
-internal sealed class WgmmaProductGpuTests : HopperFixture
+internal sealed class WgmmaProductGpuTests : HopperProductFixture
 {
-    private static readonly DType[] DTypes = [DType.BFloat16, DType.Float16];
-    private static readonly Layout[] Layouts = [Layout.Normal, Layout.Transposed];
-
     // Multiples of eight around the edges of 128×256×64 tiles, and enough tiles for the kernel to be chosen.
     private static readonly (long M, long N, long K)[] Sizes = [(1024, 1536, 64), (1032, 1544, 72), (904, 1800, 136)];
 
@@ -129,19 +126,6 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
         Assert.That(run.Description, Does.StartWith("wgmma_product").And.Contain(variant switch { "plain" => "A·Bᵀ", "parts" => "split_sum", _ => "by blocks + addend" }));
     }
 
-    /// <summary>What a test adds to a product.</summary>
-    public enum Addend
-    {
-        /// <summary>Nothing.</summary>
-        None,
-
-        /// <summary>C's own content.</summary>
-        InPlace,
-
-        /// <summary>Another buffer.</summary>
-        Apart,
-    }
-
     private static (BoundStep Bound, Operand C) Normal(StepRunner run, DType dtype, Layout b)
     {
         const long m = 904, n = 1800, k = 136;
@@ -149,49 +133,5 @@ internal sealed class WgmmaProductGpuTests : HopperFixture
         Operand c = run.Output("C", dtype, m * n);
         var step = new MatrixProductStep(left, right, c, m, n, k) { Label = "normal", LayoutB = b, Alpha = 0.3f };
         return (new BoundStep(step, [c], StepAccuracy.Sum), c);
-    }
-
-    private string Exact(
-        DType dtype, (long M, long N, long K) size, Layout layoutA, Layout layoutB, DType? output = null, Addend addend = Addend.None, int misalignment = 0, bool bias = true,
-        (long Width, long Depth, Layout Layout)? blocks = null, int limit = 3)
-    {
-        using StepRunner run = new(Gpu) { Misalignment = misalignment }, cpu = new(CpuDevice.Shared);
-        MatrixProductStep step = Bind(run, out Operand c);
-        run.Run(step);
-        cpu.Run(Bind(cpu, out _));
-        Check.That(
-            Comparer.Exact("C", run.Read(c), cpu.Read(c)), $"{run.Description}, {size}, {layoutA}-{layoutB}, addresses off by {misalignment}");
-        return run.Description;
-
-        // Every number is exact in float32, so the CPU device gives the exact result and its one rounding.
-        MatrixProductStep Bind(StepRunner runner, out Operand c)
-        {
-            (long m, long n, long k) = size;
-            DType result = output ?? dtype;
-            Operand a = runner.Input("A", dtype, SeededValues.Integers(m * k, 1, limit)), b = runner.Input("B", dtype, SeededValues.Integers(k * n, 2, limit));
-            c = addend == Addend.InPlace ? runner.InOut("C", result, SeededValues.NonZeroIntegers(m * n, 3, 4)) : runner.Output("C", result, m * n);
-            BlockProduct? second = null;
-            if (blocks is { } shape)
-            {
-                Operand a2 = runner.Input("A2", dtype, SeededValues.Integers(m * (n / shape.Width) * shape.Depth, 5, limit));
-                second = new BlockProduct(a2, runner.Input("B2", dtype, SeededValues.Integers(shape.Depth * shape.Width, 6, limit)), shape.Depth, shape.Width) { LayoutB = shape.Layout };
-            }
-
-            return new MatrixProductStep(a, b, c, m, n, k)
-            {
-                Label = "exact",
-                Blocks = second,
-                LayoutA = layoutA,
-                LayoutB = layoutB,
-                Alpha = -0.5,
-                AddTo = addend switch
-                {
-                    Addend.InPlace => c,
-                    Addend.Apart => runner.Input("addend", result, SeededValues.NonZeroIntegers(m * n, 7, 4)),
-                    _ => null,
-                },
-                Bias = bias ? runner.Input("bias", dtype, SeededValues.NonZeroIntegers(n, 4, 4)) : null,
-            };
-        }
     }
 }

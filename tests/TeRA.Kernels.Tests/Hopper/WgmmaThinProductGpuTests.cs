@@ -6,12 +6,9 @@ using TeRA.Kernels.Verification;
 namespace TeRA.Kernels.Tests.Hopper;
 
 /// <summary>Products with a short side: exact on integers on either side, in every layout, ragged at every edge, cut in parts or whole, and repeatable.</summary>
-internal sealed class WgmmaThinProductGpuTests : HopperFixture
+internal sealed class WgmmaThinProductGpuTests : HopperProductFixture
 {
     private const string Kernel = "wgmma_thin_product";
-
-    private static readonly DType[] DTypes = [DType.BFloat16, DType.Float16];
-    private static readonly Layout[] Layouts = [Layout.Normal, Layout.Transposed];
 
     // Long side, short side, depth: multiples of eight around the edges of all tiles (64, 128, 256 of the short side), sums whole (depth below
     // 1024 or more than 66 tiles) and in two parts.
@@ -36,13 +33,13 @@ internal sealed class WgmmaThinProductGpuTests : HopperFixture
         foreach ((long length, long width, long k) in Sizes)
         {
             Assert.That(
-                Exact(dtype, shortRows ? (width, length, k) : (length, width, k), Layout.Transposed, Layout.Normal, DType.Float32, accumulate), Does.StartWith(Kernel));
+                Exact(dtype, shortRows ? (width, length, k) : (length, width, k), Layout.Transposed, Layout.Normal, DType.Float32, accumulate ? Addend.InPlace : Addend.None), Does.StartWith(Kernel));
         }
     }
 
     [Test]
     public void A_16_bit_result_can_be_added_to([ValueSource(nameof(DTypes))] DType dtype, [Values] bool shortRows) => Assert.That(
-        Exact(dtype, shortRows ? (72, 1416, 1032) : (1416, 72, 1032), Layout.Normal, Layout.Transposed, accumulate: true), Does.StartWith(Kernel));
+        Exact(dtype, shortRows ? (72, 1416, 1032) : (1416, 72, 1032), Layout.Normal, Layout.Transposed, addend: Addend.InPlace), Does.StartWith(Kernel));
 
     // K is contiguous in both operands: neither side need be a multiple of anything.
     [TestCase(1027, 1, 1096)]
@@ -83,35 +80,5 @@ internal sealed class WgmmaThinProductGpuTests : HopperFixture
         Operand c = run.Output("C", dtype, m * n);
         var step = new MatrixProductStep(left, right, c, m, n, k) { Label = "normal", LayoutA = Layout.Transposed, Alpha = 0.3f };
         return (new BoundStep(step, [c], StepAccuracy.Sum), c);
-    }
-
-    private string Exact(
-        DType dtype, (long M, long N, long K) size, Layout layoutA, Layout layoutB, DType? output = null, bool accumulate = false, int misalignment = 0)
-    {
-        using StepRunner run = new(Gpu) { Misalignment = misalignment }, cpu = new(CpuDevice.Shared);
-        MatrixProductStep step = Bind(run, out Operand c);
-        run.Run(step);
-        cpu.Run(Bind(cpu, out _));
-        Check.That(
-            Comparer.Exact("C", run.Read(c), cpu.Read(c)), $"{run.Description}, {size}, {layoutA}-{layoutB}, addresses off by {misalignment}");
-        return run.Description;
-
-        // Every number is exact in float32, so the CPU device gives the exact result and its one rounding.
-        MatrixProductStep Bind(StepRunner runner, out Operand c)
-        {
-            (long m, long n, long k) = size;
-            DType result = output ?? dtype;
-            Operand a = runner.Input("A", dtype, SeededValues.Integers(m * k, 1, 3)), b = runner.Input("B", dtype, SeededValues.Integers(k * n, 2, 3));
-            c = accumulate ? runner.InOut("C", result, SeededValues.NonZeroIntegers(m * n, 3, 4)) : runner.Output("C", result, m * n);
-            return new MatrixProductStep(a, b, c, m, n, k)
-            {
-                Label = "exact",
-                LayoutA = layoutA,
-                LayoutB = layoutB,
-                Alpha = -0.5,
-                AddTo = accumulate ? c : null,
-                Bias = runner.Input("bias", dtype, SeededValues.NonZeroIntegers(n, 4, 4)),
-            };
-        }
     }
 }

@@ -18,6 +18,8 @@ internal sealed unsafe class TensorMapSource(
     /// <summary>Addresses, and rows in bytes, are multiples of this.</summary>
     public const int Alignment = 16;
 
+    // Elements in a row of 128 bytes, the longest that is swizzled.
+    private const int SwizzledElements = 64;
     private const int Float16 = 6;
     private const int BFloat16 = 9;
     private const int L2Promotion128 = 2;
@@ -32,6 +34,20 @@ internal sealed unsafe class TensorMapSource(
         TensorMapDescription description = Describe(TensorMap.Alignment, DType.BFloat16, (64, 8, 0), (64, 8, 0), null);
         return Encode(driver, description, out _) == CudaResult.Success;
     }
+
+    /// <summary>
+    /// The maps of a product's operand for kernels/gemm/wgmma_engine.cuh: boxes of a stage's depth × <paramref name="tile"/> where the sums' index is
+    /// contiguous, otherwise boxes of 64 along the other side, which is how far the swizzle reaches.
+    /// </summary>
+    /// <param name="context">Whose memory it is.</param>
+    /// <param name="dtype">bfloat16 or float16.</param>
+    /// <param name="depthIsRow">Whether the sums' index numbers rows in memory.</param>
+    /// <param name="depth">Length of the sums.</param>
+    /// <param name="length">The operand's other side.</param>
+    /// <param name="tile">How much of it a stage holds.</param>
+    public static TensorMapSource OfOperand(PrimaryContext context, DType dtype, bool depthIsRow, long depth, long length, int tile) => depthIsRow
+        ? new TensorMapSource(context, dtype, (length, depth, 0), (SwizzledElements, WgmmaProductRules.TileK, 0))
+        : new TensorMapSource(context, dtype, (depth, length, 0), (WgmmaProductRules.TileK, tile, 0));
 
     /// <summary>Whether all of these addresses, or'd together, suit a map; 0, for an operand that is not there, does.</summary>
     public static bool Suits(nint addresses) => (addresses & (Alignment - 1)) == 0;

@@ -43,14 +43,14 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         kernel.AllowSharedMemory(schedule.SharedBytes);
         PrimaryContext context = device.Context;
         DType dtype = step.A.DType;
-        a = Map(context, dtype, step.LayoutA == Layout.Transposed, step.K, step.M, WgmmaProductRules.TileM);
-        b = Map(context, dtype, step.LayoutB != Layout.Transposed, step.K, step.N, schedule.TileN);
+        a = TensorMapSource.OfOperand(context, dtype, step.LayoutA == Layout.Transposed, step.K, step.M, WgmmaProductRules.TileM);
+        b = TensorMapSource.OfOperand(context, dtype, step.LayoutB != Layout.Transposed, step.K, step.N, schedule.TileN);
         c = single ? null : new TensorMapSource(context, dtype, (step.N, step.M, 0), (64, 64, 0));
         addend = schedule.Adds ? new TensorMapSource(context, dtype, (step.N, step.M, 0), (64, 64, 0)) : null;
         if (step.Blocks is { } blocks)
         {
             blockA = new TensorMapSource(context, dtype, (blocks.K, step.N / blocks.Columns, step.M), (WgmmaProductRules.TileK, 1, WgmmaProductRules.TileM));
-            blockB = Map(context, dtype, blocks.LayoutB != Layout.Transposed, blocks.K, blocks.Columns, schedule.TileN);
+            blockB = TensorMapSource.OfOperand(context, dtype, blocks.LayoutB != Layout.Transposed, blocks.K, blocks.Columns, schedule.TileN);
         }
 
         processors = (uint)Math.Min(device.Traits.Processors, schedule.Items(step));
@@ -186,10 +186,6 @@ internal sealed class WgmmaProductLauncher : CompiledStep
         Single = step.C.DType == DType.Float32 ? 1 : 0,
         Parts = schedule.Parts,
     };
-
-    private static TensorMapSource Map(PrimaryContext context, DType dtype, bool depthIsRow, long depth, long length, int tile) => depthIsRow
-        ? new TensorMapSource(context, dtype, (length, depth, 0), (64, WgmmaProductRules.TileK, 0))
-        : new TensorMapSource(context, dtype, (depth, length, 0), (WgmmaProductRules.TileK, tile, 0));
 
     private static KernelRequest Request(DType dtype, Layout layoutA, Layout layoutB, DType output, int tileN, bool adds, Layout? blocks)
     {

@@ -37,8 +37,8 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
         (bool longContiguous, thinContiguous) = transposed ? (nContiguous, mContiguous) : (mContiguous, nContiguous);
         kernel = device.Kernels.Load(Request(step.A.DType, longContiguous, thinContiguous, schedule));
         kernel.AllowSharedMemory(schedule.SharedBytes);
-        longOperand = Map(device.Context, longContiguous, LongSide, schedule.LongTile);
-        thinOperand = Map(device.Context, thinContiguous, ShortSide, (int)ShortSide);
+        longOperand = TensorMapSource.OfOperand(device.Context, step.A.DType, longContiguous, step.K, LongSide, schedule.LongTile);
+        thinOperand = TensorMapSource.OfOperand(device.Context, step.A.DType, thinContiguous, step.K, ShortSide, (int)ShortSide);
     }
 
     /// <summary>Every variant of the kernel.</summary>
@@ -115,10 +115,6 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
             OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>(),
         };
     }
-
-    private TensorMapSource Map(PrimaryContext context, bool contiguous, long length, int rows) => contiguous
-        ? new TensorMapSource(context, step.A.DType, (length, step.K, 0), (BoxLength, WgmmaProductRules.TileK, 0))
-        : new TensorMapSource(context, step.A.DType, (step.K, length, 0), (WgmmaProductRules.TileK, rows, 0));
 
     /// <summary>The layout of <c>tera::WgmmaThinProductArguments</c>.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 384)]
