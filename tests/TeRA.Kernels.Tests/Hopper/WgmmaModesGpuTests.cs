@@ -97,7 +97,8 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         Check.That(Comparer.Exact("output", run.Read(output), cpu.Read(output), zerosAreRight: true), run.Description);
     }
 
-    private static (BoundStep Bound, Operand Output) Bind(
+    /// <summary>The step of a form, with its operands bound.</summary>
+    internal static (BoundStep Bound, Operand Output) Bind(
         StepRunner run, long rows, (long Features, long Rank)[] modes, Form form, DType dtype, bool integers, int misalignment = 0, bool ternary = false)
     {
         bool contract = form is Form.Contract or Form.CoreContract, transposed = form is Form.CoreTransposed or Form.AddTransposed or Form.Transposed;

@@ -8,8 +8,8 @@ namespace TeRA.Kernels.Tests.Hopper;
 /// <summary>Matrix products by wgmma: exact on integers in every layout, ragged at every edge, within the bounds of the step tests, and repeatable.</summary>
 internal sealed class WgmmaProductGpuTests : HopperProductFixture
 {
-    // Multiples of eight around the edges of 128×256×64 tiles, and enough tiles for the kernel to be chosen.
-    private static readonly (long M, long N, long K)[] Sizes = [(1024, 1536, 64), (1032, 1544, 72), (904, 1800, 136)];
+    /// <summary>Multiples of eight around the edges of 128×256×64 tiles, and enough tiles for the kernel to be chosen.</summary>
+    internal static readonly (long M, long N, long K)[] Sizes = [(1024, 1536, 64), (1032, 1544, 72), (904, 1800, 136)];
 
     [Test]
     public void Integers_are_exact(

@@ -10,9 +10,11 @@ internal sealed class WgmmaThinProductGpuTests : HopperProductFixture
 {
     private const string Kernel = "wgmma_thin_product";
 
-    // Long side, short side, depth: multiples of eight around the edges of all tiles (64, 128, 256 of the short side), sums whole (depth below
-    // 1024 or more than 66 tiles) and in two parts.
-    private static readonly (long Long, long Short, long K)[] Sizes =
+    /// <summary>
+    /// Long side, short side, depth: multiples of eight around the edges of all tiles (64, 128, 256 of the short side), sums whole (depth below 1024 or
+    /// more than 66 tiles) and in two parts.
+    /// </summary>
+    internal static readonly (long Long, long Short, long K)[] Sizes =
     [
         (1024, 64, 64), (1032, 8, 1096), (8200, 16, 72), (9000, 56, 136), (1416, 72, 1032), (8456, 128, 200), (8104, 136, 1160), (8584, 256, 72), (8072, 248, 1224),
     ];
