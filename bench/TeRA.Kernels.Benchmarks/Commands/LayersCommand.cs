@@ -13,7 +13,7 @@ internal static class LayersCommand
     private static readonly (string Name, AdaptedLinearOptions Options)[] Policies =
     [
         ("rebuild", new AdaptedLinearOptions()),
-        ("keep", new AdaptedLinearOptions { WeightPolicy = WeightPolicy.Keep, KeepContractions = true }),
+        ("keep", new AdaptedLinearOptions { WeightPolicy = WeightPolicy.Keep, Contractions = ContractionPolicy.Keep }),
     ];
 
     /// <summary>The command.</summary>
@@ -69,7 +69,7 @@ internal static class LayersCommand
             InFeatures = item.Shape.InFeatures,
             Layers = item.Shape.Layers,
             Policy = policy.Name,
-            Path = plan.Path.ToString().ToLowerInvariant(),
+            Path = plan.PathName,
             FrozenForwardUs = frozen.Forward * 1e6,
             FrozenStepUs = frozen.Step * 1e6,
             ForwardUs = ours.Forward * 1e6,

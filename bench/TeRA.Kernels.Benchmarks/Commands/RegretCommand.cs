@@ -6,8 +6,8 @@ using TeRA.Kernels.Benchmarks.Reporting;
 namespace TeRA.Kernels.Benchmarks.Commands;
 
 /// <summary>
-/// <c>regret</c>: what the planner's predictions cost. A whole step is measured on both paths, over a grid of shapes; the regret is how much longer than the
-/// faster one the planner's choice takes.
+/// <c>regret</c>: what the planner's predictions cost. A whole step is measured on both paths and on the planner's own choice, which may take one in forward
+/// and the other in backward, over a grid of shapes; the regret is how much longer than the fastest of them the choice takes.
 /// </summary>
 internal static class RegretCommand
 {
@@ -70,11 +70,13 @@ internal static class RegretCommand
         using var factored = new AdaptedLayers(bench.Device, inputs, point.Update, new AdaptedLinearOptions { Path = ExecutionPath.Factored });
         using var chosen = new AdaptedLayers(bench.Device, inputs, point.Update, new AdaptedLinearOptions());
         long tokens = point.Shape.Tokens;
-        double[] seconds = bench.Timer.Medians(inputs.Sets, merged.Step, factored.Step);
-        ExecutionPath choice = chosen.Plan(tokens).Path;
-        double taken = choice == ExecutionPath.Merged ? seconds[0] : seconds[1];
+        double[] seconds = bench.Timer.Medians(inputs.Sets, merged.Step, factored.Step, chosen.Step);
+        LayerPlan choice = chosen.Plan(tokens);
+        bool mixed = choice.Path != choice.BackwardPath;
+        double taken = mixed ? seconds[2] : choice.Path == ExecutionPath.Merged ? seconds[0] : seconds[1];
+        double fastest = mixed ? seconds.Min() : Math.Min(seconds[0], seconds[1]);
         return new RegretRow(
             point.Method, tokens, point.Shape.OutFeatures, point.Shape.InFeatures, seconds[0] * 1e6, seconds[1] * 1e6, merged.Plan(tokens).Seconds * 1e6,
-            factored.Plan(tokens).Seconds * 1e6, choice.ToString().ToLowerInvariant(), (taken / Math.Min(seconds[0], seconds[1])) - 1);
+            factored.Plan(tokens).Seconds * 1e6, choice.PathName, (taken / fastest) - 1);
     }
 }

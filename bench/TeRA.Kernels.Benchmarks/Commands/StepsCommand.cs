@@ -26,7 +26,7 @@ internal static class StepsCommand
             LayerShape shape = item.Shape;
             var problem = new LayerProblem(shape.Tokens, shape.OutFeatures, shape.InFeatures, DType.BFloat16) { Update = item.Update };
             LayerPlan plan = LayerPlanner.Plan(problem, bench.Device.Traits);
-            Console.WriteLine($"{item.Name}, {plan.Path.ToString().ToLowerInvariant()}");
+            Console.WriteLine($"{item.Name}, {plan.PathName}");
             foreach ((string pass, LayerPass steps) in new[] { ("forward", plan.Forward), ("backward", plan.Backward) })
             {
                 foreach (StepRow row in Measure(bench, item.Name, pass, steps))

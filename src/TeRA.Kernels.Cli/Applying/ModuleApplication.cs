@@ -30,7 +30,7 @@ internal sealed class ModuleApplication(
 
         long tokens = xs.ElementCount / Math.Max(k, 1);
         LayerPlan plan = layer.Plan(tokens);
-        return new ModuleResult(module, $"{n}x{k}, {tokens} tokens, {dtype.Label()}, {plan.Path.ToString().ToLowerInvariant()}", results);
+        return new ModuleResult(module, $"{n}x{k}, {tokens} tokens, {dtype.Label()}, {plan.PathName}", results);
     }
 
     /// <summary>Gradients start at zero; those that a group of modules shares add up from module to module.</summary>

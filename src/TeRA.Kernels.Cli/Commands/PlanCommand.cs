@@ -116,7 +116,7 @@ internal static class PlanCommand
 
     private static JsonObject Json(LayerPlan plan) => new()
     {
-        ["path"] = plan.Path.ToString().ToLowerInvariant(),
+        ["path"] = plan.PathName,
         ["reasons"] = JsonOutput.Array(plan.Reasons),
         ["method"] = plan.Problem.Update?.Method,
         ["trained_numbers"] = plan.Problem.Update?.TrainedCount,

@@ -185,7 +185,10 @@ public sealed class AdaptedLinear : IDisposable
     }
 
     /// <summary>dx = dy·(W0 + Σ α·ΔW), and the gradient of every parameter that the forward used is added to.</summary>
-    /// <param name="context">As the forward left it, with the adapters that were enabled then; the parameters must not have changed since.</param>
+    /// <param name="context">
+    /// As the forward left it, with the adapters that were enabled then. The parameters must not have changed since: the context may hold what was made of
+    /// them (W, their products with X, copies in the activations' dtype), and backward would mix old and new values without a word.
+    /// </param>
     /// <param name="x">The forward's input, unchanged.</param>
     /// <param name="dy">The gradient of the loss with respect to y, […, N].</param>
     /// <param name="dx">[…, K], overwritten, not overlapping the others; null when not wanted.</param>
@@ -336,7 +339,7 @@ public sealed class AdaptedLinear : IDisposable
 
     private void CheckPath(string name)
     {
-        if (options.Path == ExecutionPath.Plain)
+        if (options.Path == ExecutionPath.Plain || options.BackwardPath == ExecutionPath.Plain)
         {
             throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", name);
         }
@@ -417,7 +420,8 @@ public sealed class AdaptedLinear : IDisposable
         Updates = updates,
         HasBias = Bias is not null,
         TrainBias = options.TrainBias,
+        BackwardPath = options.BackwardPath,
         WeightPolicy = options.WeightPolicy,
-        KeepContractions = options.KeepContractions,
+        Contractions = options.Contractions,
     };
 }

@@ -10,6 +10,7 @@ internal sealed class LayerConfiguration(Device device, LayerProblem problem, La
 {
     private readonly Lock gate = new();
     private readonly Dictionary<ProgramKey, LayerProgram> programs = [];
+    private readonly Dictionary<LayerProgram, LayerProgram> others = [];
     private CompiledPass? buildDelta;
     private CompiledPass? buildWeight;
 
@@ -35,13 +36,24 @@ internal sealed class LayerConfiguration(Device device, LayerProblem problem, La
         }
     }
 
-    /// <summary>The backward that fits what a forward kept. When dX is wanted against what the context said, the path stays the forward's.</summary>
+    /// <summary>The backward that fits what a forward kept: another than was planned with it where dX is wanted, or not, against what the context said.</summary>
     public LayerProgram BackwardOf(LayerProgram forward, bool inputGradient)
     {
-        LayerProblem asked = forward.Plan.Problem;
-        return asked.NeedInputGradient == inputGradient
-            ? forward
-            : Program(asked.Tokens, true, inputGradient, forward.Plan.Path == ExecutionPath.Plain ? ExecutionPath.Auto : forward.Plan.Path);
+        if (forward.Plan.Problem.NeedInputGradient == inputGradient)
+        {
+            return forward;
+        }
+
+        lock (gate)
+        {
+            if (!others.TryGetValue(forward, out LayerProgram? other))
+            {
+                other = new LayerProgram(device, LayerPlanner.WithInputGradient(forward.Plan, inputGradient));
+                others.Add(forward, other);
+            }
+
+            return other;
+        }
     }
 
     /// <summary>The pass that writes W0 + Σ α·ΔW, or the sum alone.</summary>

@@ -89,7 +89,7 @@ internal sealed class DenseOperators(WeightUpdate update)
             return raw;
         }
 
-        Operand converted = pass.Scratch(name, pass.Problem.DType, trained.Rows * trained.Columns);
+        Operand converted = Made(pass, trained, name);
         pass.Add(new ConvertStep(raw.Operand, converted, trained.Rows * trained.Columns)
         {
             Label = $"{name} = {update.Trained[trained.Trained].Name} in {pass.Problem.DType.Label()}",
@@ -116,7 +116,7 @@ internal sealed class DenseOperators(WeightUpdate update)
     private MatrixView Scaled(PassBuilder pass, ScaledOperator scaled, string name)
     {
         (Operand matrix, long stride) = Frozen(pass, scaled.Matrix, name);
-        Operand result = pass.Scratch(name, pass.Problem.DType, scaled.Rows * scaled.Columns);
+        Operand result = Made(pass, scaled, name);
         string rows = update.Trained[scaled.RowScale].Name, columns = update.Trained[scaled.ColumnScale].Name;
         pass.Add(new ScaledCopiesStep(matrix, result, scaled.Matrix.Rows, scaled.Columns)
         {
@@ -125,6 +125,10 @@ internal sealed class DenseOperators(WeightUpdate update)
         });
         return new MatrixView(result, scaled.Rows, scaled.Columns);
     }
+
+    /// <summary>A matrix with trained numbers in the activations' dtype; forward leaves it for backward where it is narrow.</summary>
+    private static Operand Made(PassBuilder pass, UpdateOperator operation, string name) => pass.ScratchOrKept(
+        name, pass.Problem.DType, operation.Rows * operation.Columns, pass.Problem.KeepsMatrix(Math.Min(operation.Rows, operation.Columns)));
 
     /// <summary>A frozen matrix and the distance of its rows: given ones in place, random ones in the parameters' dtype, since they are small.</summary>
     private (Operand Matrix, long Stride) Frozen(PassBuilder pass, UpdateOperator matrix, string name)

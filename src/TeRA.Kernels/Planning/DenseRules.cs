@@ -225,8 +225,8 @@ internal sealed class DenseRules : UpdateRules
         }
 
         MatrixView source = FromInput(pass, i + 1), matrix = Load(pass, i + 1);
-        bool keep = pass.Problem is { KeepContractions: true, NeedParameterGradients: true };
-        var result = new MatrixView(pass.ScratchOrKept(name, pass.Problem.DType, pass.Problem.Tokens * next.Rows, keep), pass.Problem.Tokens, next.Rows);
+        Operand buffer = pass.ScratchOrKept(name, pass.Problem.DType, pass.Problem.Tokens * next.Rows, pass.Problem.KeepsContraction(next.Rows));
+        var result = new MatrixView(buffer, pass.Problem.Tokens, next.Rows);
         pass.Add(result.Product($"{name} = {(scaled ? "α·" : "")}{FromInputName(i + 1)}·{Names[i + 1]}ᵀ", source, matrix.T, scaled ? update.Alpha : 1));
         return result;
     }

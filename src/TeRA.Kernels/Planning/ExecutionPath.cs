@@ -3,7 +3,7 @@ namespace TeRA.Kernels;
 /// <summary>How a layer with an update is computed.</summary>
 public enum ExecutionPath
 {
-    /// <summary>The planner picks the path with the smaller predicted time.</summary>
+    /// <summary>The planner picks the paths of forward and backward by the predicted time of a step.</summary>
     Auto,
 
     /// <summary>W = W0 + α·ΔW is built into a scratch, then Y = X·Wᵀ and dX = dY·W are plain products.</summary>

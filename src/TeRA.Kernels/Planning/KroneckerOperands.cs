@@ -32,11 +32,8 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
     public ImmutableArray<Operand> Scales(PassBuilder pass, KroneckerSide side) => [.. side.Vectors(pass, update).Select(vector => vector.Operand)];
 
     /// <summary>P = X·V, times a power of two; forward leaves it for backward where the options say so.</summary>
-    public Operand P(PassBuilder pass)
-    {
-        bool keep = pass.Problem is { KeepContractions: true, NeedParameterGradients: true };
-        return pass.Known("P") ?? Contract(pass, pass.Input, pass.ScratchOrKept("P", pass.Problem.DType, pass.Problem.Tokens * columns.Rank, keep), columns, "P", "X");
-    }
+    public Operand P(PassBuilder pass) => pass.Known("P") ?? Contract(
+        pass, pass.Input, pass.ScratchOrKept("P", pass.Problem.DType, pass.Problem.Tokens * columns.Rank, pass.Problem.KeepsContraction(columns.Rank)), columns, "P", "X");
 
     /// <summary>Q = dY·U, times a power of two.</summary>
     public Operand Q(PassBuilder pass) =>

@@ -8,10 +8,11 @@ namespace TeRA.Kernels;
 public sealed record LayerPlan
 {
     internal LayerPlan(
-        LayerProblem problem, ExecutionPath path, LayerPass forward, LayerPass backward, ImmutableArray<PlanBuffer> kept, long keptBytes, DeviceTraits traits)
+        LayerProblem problem, LayerPaths paths, LayerPass forward, LayerPass backward, ImmutableArray<PlanBuffer> kept, long keptBytes, DeviceTraits traits)
     {
         Problem = problem;
-        Path = path;
+        Path = paths.Forward;
+        BackwardPath = paths.Backward;
         Forward = forward;
         Backward = backward;
         Kept = kept;
@@ -24,10 +25,16 @@ public sealed record LayerPlan
     /// <summary>The question.</summary>
     public LayerProblem Problem { get; }
 
-    /// <summary>The path taken.</summary>
+    /// <summary>The path that forward takes.</summary>
     public ExecutionPath Path { get; }
 
-    /// <summary>Why this path, and why not the other, in words.</summary>
+    /// <summary>The path that backward takes; where the planner chooses, it may be the other one.</summary>
+    public ExecutionPath BackwardPath { get; }
+
+    /// <summary>Both paths in a word or two: <c>merged</c>, or <c>merged+factored</c> where backward takes the other one.</summary>
+    public string PathName => new LayerPaths(Path, BackwardPath).ToString();
+
+    /// <summary>Why these paths, and why not the others, in words.</summary>
     public ImmutableArray<string> Reasons { get; init; } = [];
 
     /// <summary>Predicted seconds of forward.</summary>

@@ -7,6 +7,9 @@ namespace TeRA.Kernels.Planning;
 /// <summary>Pure functions from a layer problem and a device's traits to a plan: candidates, their costs, the choice and its reasons.</summary>
 internal static class LayerPlanner
 {
+    // How close predictions are to measurements. A shorter forward also pays in evaluation, and where activations are computed again in backward.
+    private const double AsShort = 1.02;
+
     /// <summary>The plan of a layer.</summary>
     /// <exception cref="ArgumentException">The problem contradicts itself.</exception>
     public static LayerPlan Plan(LayerProblem problem, DeviceTraits traits)
@@ -19,10 +22,18 @@ internal static class LayerPlanner
 
         if (problem.Updates.IsEmpty)
         {
-            return Candidate(problem, traits, ExecutionPath.Plain) with { Reasons = ["there is no update: the frozen layer alone"] };
+            return Candidate(problem, traits, new LayerPaths(ExecutionPath.Plain)) with { Reasons = ["there is no update: the frozen layer alone"] };
         }
 
-        return Choose(problem, Candidate(problem, traits, ExecutionPath.Merged), Candidate(problem, traits, ExecutionPath.Factored));
+        return Choose([.. Paths(problem).Select(paths => Candidate(problem, traits, paths))]);
+    }
+
+    /// <summary>The same forward, and a backward that reads what this forward keeps, whether or not it was to give dX.</summary>
+    public static LayerPlan WithInputGradient(LayerPlan plan, bool inputGradient)
+    {
+        LayerProblem problem = plan.Problem with { NeedInputGradient = inputGradient };
+        LayerPass backward = problem is { Tokens: > 0, NeedBackward: true } ? Backward(problem, plan.Traits, plan.BackwardPath, KeptLayout.Of(plan)) : LayerPass.Empty;
+        return new LayerPlan(problem, new LayerPaths(plan.Path, plan.BackwardPath), plan.Forward, backward, plan.Kept, plan.KeptBytes, plan.Traits) { Reasons = plan.Reasons };
     }
 
     /// <summary>The steps that write W0 + α·ΔW, or α·ΔW alone, for the caller.</summary>
@@ -41,18 +52,34 @@ internal static class LayerPlanner
         return pass.Build();
     }
 
-    private static LayerPlan Choose(LayerProblem problem, LayerPlan merged, LayerPlan factored)
+    // Backward may take the other path than forward; without dX there is no path to take in it. What was not asked for is there to compare with.
+    private static IEnumerable<LayerPaths> Paths(LayerProblem problem) =>
+        from forward in new[] { ExecutionPath.Merged, ExecutionPath.Factored }
+        from backward in new[] { ExecutionPath.Merged, ExecutionPath.Factored }
+        let paths = new LayerPaths(forward, backward)
+        where forward == backward || (IsAsked(problem, paths) && problem.NeedInputGradient)
+        orderby forward != backward
+        select paths;
+
+    private static bool IsAsked(LayerProblem problem, LayerPaths paths)
     {
-        bool mergedIsFaster = merged.Seconds <= factored.Seconds;
-        bool takeMerged = problem.Path == ExecutionPath.Auto ? mergedIsFaster : problem.Path == ExecutionPath.Merged;
-        (LayerPlan taken, LayerPlan other) = takeMerged ? (merged, factored) : (factored, merged);
-        string first = problem.Path == ExecutionPath.Auto
-            ? $"{Name(taken)} taken: predicted {Time(taken)}, the shorter of the two"
-            : $"{Name(taken)} taken because the options ask for it: predicted {Time(taken)}";
-        return taken with { Reasons = [first, $"{Name(other)} {(problem.Path == ExecutionPath.Auto ? "rejected" : "not asked for")}: predicted {Time(other)}{Burden(other)}"] };
+        ExecutionPath backward = problem.NeedInputGradient ? problem.BackwardPath ?? problem.Path : ExecutionPath.Auto;
+        return (problem.Path == ExecutionPath.Auto || problem.Path == paths.Forward) && (backward == ExecutionPath.Auto || backward == paths.Backward);
     }
 
-    private static string Name(LayerPlan plan) => plan.Path.ToString().ToLowerInvariant();
+    /// <summary>The shortest step; of those that are as short, as far as predictions can tell, the one with the shortest forward.</summary>
+    private static LayerPlan Choose(LayerPlan[] candidates)
+    {
+        LayerPlan[] asked = [.. candidates.Where(plan => IsAsked(plan.Problem, new LayerPaths(plan.Path, plan.BackwardPath)))];
+        LayerPlan shortest = asked.MinBy(plan => plan.Seconds)!;
+        LayerPlan taken = asked.Where(plan => plan.Seconds <= AsShort * shortest.Seconds).MinBy(plan => plan.ForwardSeconds)!;
+        string reason = asked.Length == 1 ? "the options ask for it"
+            : ReferenceEquals(taken, shortest) ? "the shortest"
+            : $"as short as {shortest.PathName} to {Math.Round(100 * (AsShort - 1))} %, and forward is shorter";
+        IEnumerable<string> others = candidates.Where(plan => !ReferenceEquals(plan, taken)).OrderBy(plan => plan.Seconds)
+            .Select(plan => $"{plan.PathName} {(asked.Contains(plan) ? "rejected" : "not asked for")}: predicted {Time(plan)}{Burden(plan)}");
+        return taken with { Reasons = [$"{taken.PathName} taken: predicted {Time(taken)}, {reason}", .. others] };
+    }
 
     private static string Time(LayerPlan plan) => plan.Problem.NeedBackward
         ? $"{PlanText.Time(plan.Seconds)} a step ({PlanText.Time(plan.ForwardSeconds)} forward, {PlanText.Time(plan.BackwardSeconds)} backward)"
@@ -64,22 +91,33 @@ internal static class LayerPlanner
         return string.Create(CultureInfo.InvariantCulture, $", of it {PlanText.Time(seconds)} in \"{label}\"");
     }
 
-    private static LayerPlan Candidate(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
+    // What the first backward does not read is not kept by the second forward.
+    private static LayerPlan Candidate(LayerProblem problem, DeviceTraits traits, LayerPaths paths)
     {
-        (LayerPass forward, KeptLayout kept) = Forward(problem, traits, path);
-        LayerPass backward = problem.NeedBackward ? Backward(problem, traits, path, kept) : LayerPass.Empty;
-        return new LayerPlan(problem, path, forward, backward, kept.Buffers, kept.ByteCount, traits);
+        (LayerPass forward, KeptLayout kept) = Forward(problem, traits, paths.Forward, new KeptLayout());
+        LayerPass backward = LayerPass.Empty;
+        if (problem.NeedBackward)
+        {
+            backward = Backward(problem, traits, paths.Backward, kept);
+            if (kept.Without(backward) is { HasUnread: true } less)
+            {
+                (forward, kept) = Forward(problem, traits, paths.Forward, less);
+                backward = Backward(problem, traits, paths.Backward, kept);
+            }
+        }
+
+        return new LayerPlan(problem, paths, forward, backward, kept.Buffers, kept.ByteCount, traits);
     }
 
     private static LayerPlan Empty(LayerProblem problem, DeviceTraits traits) =>
-        new(problem, problem.Updates.IsEmpty ? ExecutionPath.Plain : ExecutionPath.Merged, LayerPass.Empty, LayerPass.Empty, [], 0, traits)
+        new(problem, new LayerPaths(problem.Updates.IsEmpty ? ExecutionPath.Plain : ExecutionPath.Merged), LayerPass.Empty, LayerPass.Empty, [], 0, traits)
         {
             Reasons = ["there are no tokens: nothing runs, and no gradient changes"],
         };
 
-    private static (LayerPass Pass, KeptLayout Kept) Forward(LayerProblem problem, DeviceTraits traits, ExecutionPath path)
+    private static (LayerPass Pass, KeptLayout Kept) Forward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
     {
-        var pass = new PassBuilder(problem, traits, new KeptLayout(), mayKeep: true);
+        var pass = new PassBuilder(problem, traits, kept, mayKeep: true);
         Operand weight = pass.Weight;
         if (path == ExecutionPath.Merged)
         {
@@ -253,7 +291,7 @@ internal static class LayerPlanner
                 nameof(problem));
         }
 
-        if (problem.Path == ExecutionPath.Plain && !problem.Updates.IsEmpty)
+        if ((problem.Path == ExecutionPath.Plain || problem.BackwardPath == ExecutionPath.Plain) && !problem.Updates.IsEmpty)
         {
             throw new ArgumentException("Path 'Plain' is for layers without an update; ask for Auto, Merged or Factored.", nameof(problem));
         }

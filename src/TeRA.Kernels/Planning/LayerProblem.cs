@@ -9,6 +9,8 @@ namespace TeRA.Kernels;
 /// <param name="DType">Of X, Y, W0, b and the activation gradients.</param>
 public sealed record LayerProblem(long Tokens, long OutFeatures, long InFeatures, DType DType)
 {
+    private const long NarrowShare = 4;
+
     /// <summary>The updates, which add up; none for a plain frozen layer.</summary>
     public ImmutableArray<WeightUpdate> Updates { get; init; } = [];
 
@@ -34,14 +36,24 @@ public sealed record LayerProblem(long Tokens, long OutFeatures, long InFeatures
     /// <summary>The path, or <see cref="ExecutionPath.Auto"/>.</summary>
     public ExecutionPath Path { get; init; } = ExecutionPath.Auto;
 
+    /// <summary>Backward's path; null for the one asked for in <see cref="Path"/>.</summary>
+    public ExecutionPath? BackwardPath { get; init; }
+
     /// <summary>Merged path: what becomes of W between forward and backward.</summary>
     public WeightPolicy WeightPolicy { get; init; } = WeightPolicy.Rebuild;
 
-    /// <summary>Factored path: keep the contractions of X for backward.</summary>
-    public bool KeepContractions { get; init; }
+    /// <summary>What becomes of the contractions of X, and of trained matrices in the activations' dtype, between forward and backward.</summary>
+    public ContractionPolicy Contractions { get; init; } = ContractionPolicy.KeepNarrow;
 
     /// <summary>A backward follows.</summary>
     public bool NeedBackward => NeedInputGradient || NeedParameterGradients;
+
+    /// <summary>Whether forward leaves a contraction with this many columns for backward.</summary>
+    internal bool KeepsContraction(long rank) => NeedParameterGradients && (Contractions == ContractionPolicy.Keep || KeepsMatrix(rank));
+
+    /// <summary>Whether forward leaves a trained matrix of this rank, in the activations' dtype, for backward.</summary>
+    internal bool KeepsMatrix(long rank) =>
+        NeedBackward && Contractions != ContractionPolicy.Recompute && rank <= Math.Min(OutFeatures, InFeatures) / NarrowShare;
 
     /// <summary>dtype of trained values and of every gradient of them.</summary>
     public DType ParameterDType => DType.ParameterDType();

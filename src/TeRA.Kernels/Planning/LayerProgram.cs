@@ -5,8 +5,13 @@ internal sealed class LayerProgram
 {
     /// <summary>Plans and compiles.</summary>
     public LayerProgram(Device device, LayerProblem problem)
+        : this(device, LayerPlanner.Plan(problem, device.Traits))
     {
-        LayerPlan plan = LayerPlanner.Plan(problem, device.Traits);
+    }
+
+    /// <summary>Compiles a plan.</summary>
+    public LayerProgram(Device device, LayerPlan plan)
+    {
         Forward = new CompiledPass(device, plan.Forward);
         Backward = new CompiledPass(device, plan.Backward);
         Plan = plan with

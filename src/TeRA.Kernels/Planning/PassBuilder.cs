@@ -62,12 +62,12 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
     /// <summary>In a forward pass, a buffer that backward finds again when <paramref name="keep"/>; otherwise scratch.</summary>
     public Operand ScratchOrKept(string name, DType dtype, long count, bool keep)
     {
-        if (!keep || !mayKeep)
+        string scoped = Scope.Prefix + name;
+        if (!keep || !mayKeep || Kept.IsUnread(scoped))
         {
             return Scratch(name, dtype, count);
         }
 
-        string scoped = Scope.Prefix + name;
         PlanBuffer entry = Kept.Find(scoped) ?? Kept.Add(scoped, dtype, count);
         return Bind(scoped, dtype, count, BufferRole.Kept, 0, entry.Offset);
     }

@@ -57,7 +57,7 @@ internal static class PlanText
     private static string Headline(LayerProblem problem, LayerPlan plan) =>
         $"{(problem.Updates.IsEmpty ? "frozen" : string.Join(" + ", problem.Updates.Select(update => update.Method)))} {problem.OutFeatures}×{problem.InFeatures}, {problem.Tokens} tokens, {problem.DType.Label()}, "
         + (plan.Traits.Kind == DeviceKind.Cuda ? $"cuda sm_{plan.Traits.Architecture}" : $"cpu, {plan.Traits.Processors} thread{(plan.Traits.Processors == 1 ? "" : "s")}")
-        + $": {plan.Path.ToString().ToLowerInvariant()} path";
+        + $": {plan.PathName} path";
 
     private static void Append(
         StringBuilder text, string name, LayerPass pass, double seconds, int? launches, ImmutableArray<string> kernels, DeviceTraits traits)

@@ -31,7 +31,7 @@ internal static class LayerComparer
     /// <summary>Compares every quantity that <paramref name="actual"/> holds with references that several results share.</summary>
     public static ImmutableArray<QuantityError> Compare(LayerTruth truth, LayerValues actual)
     {
-        QuantityBound[] bounds = truth.Bounds(actual.Path == ExecutionPath.Factored);
+        QuantityBound[] bounds = truth.Bounds(actual.Path == ExecutionPath.Factored, (actual.BackwardPath ?? actual.Path) == ExecutionPath.Factored);
         var errors = ImmutableArray.CreateBuilder<QuantityError>();
         foreach (((string name, _, double[] values), QuantityBound bound) in actual.Quantities(truth.Data.Update).Zip(bounds))
         {

@@ -34,9 +34,11 @@ internal static class LayerRunner
         layer.Backward(context, x, dy, dx);
         layer.Backward(context, x, dy, dx);
         device.Synchronize();
+        LayerPlan plan = layer.Plan(b);
         return new LayerValues
         {
-            Path = layer.Plan(b).Path,
+            Path = plan.Path,
+            BackwardPath = plan.BackwardPath,
             Delta = weights && data.Update is not null ? Materialize(source("delta", dtype, [n, k]), delta => layer.MaterializeDelta(delta)) : [],
             Merged = weights ? Materialize(source("merged", dtype, [n, k]), merged => layer.Merge(merged)) : [],
             Y = Download(y),

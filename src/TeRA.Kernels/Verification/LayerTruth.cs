@@ -16,8 +16,16 @@ internal sealed class LayerTruth(LayerData data, bool exact)
     public bool Exact => exact;
 
     /// <summary>The bounds of all quantities, in the order of <see cref="LayerValues.Quantities"/>.</summary>
-    /// <param name="factored">Of results by the factored path: the plain computation takes the same path.</param>
-    public QuantityBound[] Bounds(bool factored)
+    /// <param name="factored">Of a Y by the factored path: the plain computation takes the same path.</param>
+    /// <param name="backwardFactored">The same for dX.</param>
+    public QuantityBound[] Bounds(bool factored, bool backwardFactored)
+    {
+        QuantityBound[] forward = Bounds(factored);
+        return factored == backwardFactored ? forward
+            : [.. expected.Value.Zip(forward, Bounds(backwardFactored)).Select(triple => triple.First.Name == LayerValues.InputGradientName ? triple.Third : triple.Second)];
+    }
+
+    private QuantityBound[] Bounds(bool factored)
     {
         bool pathMatters = !exact && data.DType is DType.BFloat16 or DType.Float16;
         int index = pathMatters && factored ? 1 : 0;

@@ -3,8 +3,14 @@ namespace TeRA.Kernels.Verification;
 /// <summary>All results of one layer problem.</summary>
 internal sealed record LayerValues
 {
-    /// <summary>The path that gave Y and dX.</summary>
+    /// <summary>What <see cref="InputGradient"/> is called.</summary>
+    public const string InputGradientName = "dx";
+
+    /// <summary>The path that gave Y.</summary>
     public ExecutionPath Path { get; init; } = ExecutionPath.Merged;
+
+    /// <summary>The path that gave dX, where it is another.</summary>
+    public ExecutionPath? BackwardPath { get; init; }
 
     /// <summary>α·ΔW, N×K; empty when not computed.</summary>
     public double[] Delta { get; init; } = [];
@@ -30,7 +36,7 @@ internal sealed record LayerValues
         yield return ("delta", QuantityKind.Weight, Delta);
         yield return ("merged", QuantityKind.Weight, Merged);
         yield return ("y", QuantityKind.Activation, Y);
-        yield return ("dx", QuantityKind.Activation, InputGradient);
+        yield return (InputGradientName, QuantityKind.Activation, InputGradient);
         for (int i = 0; i < Gradients.Length; i++)
         {
             yield return ($"grad:{update!.Trained[i].Name}", QuantityKind.Parameter, Gradients[i]);

@@ -87,6 +87,23 @@ internal abstract class AdaptedLinearContract
     }
 
     [TestCaseSource(typeof(LayerCase), nameof(LayerCase.All))]
+    public void DX_against_what_the_context_said_is_right(LayerCase problem)
+    {
+        using var fixture = new LayerFixture(Device, problem, DType.Float32, tokens: 3);
+        fixture.Forward();
+        (double[] expected, double[][] expectedGradients) = fixture.Backward();
+        fixture.Layer.ZeroGradients();
+        using var context = new LayerContext { InputGradient = false };
+        fixture.Layer.Forward(fixture.X, fixture.Y, context);
+        fixture.Layer.Backward(context, fixture.X, fixture.OutputGradient, fixture.InputGradient);
+        Close("dX", LayerFixture.Read(fixture.InputGradient), expected);
+        foreach ((Parameter parameter, double[] gradient) in fixture.Layer.Parameters.Zip(expectedGradients))
+        {
+            Close(parameter.Name, LayerFixture.Read(parameter.Gradient), gradient);
+        }
+    }
+
+    [TestCaseSource(typeof(LayerCase), nameof(LayerCase.All))]
     public void No_tokens_change_nothing(LayerCase problem)
     {
         using var fixture = new LayerFixture(Device, problem, DType.Float32, 0);
@@ -218,7 +235,7 @@ internal abstract class AdaptedLinearContract
     [Test]
     public void One_context_serves_changing_shapes()
     {
-        var problem = new LayerCase("tera", new TeraUpdate([2, 3], [2, 2], [5], [3]), 6, 5, new AdaptedLinearOptions { Path = ExecutionPath.Factored, KeepContractions = true }, false);
+        var problem = new LayerCase("tera", new TeraUpdate([2, 3], [2, 2], [5], [3]), 6, 5, new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Keep }, false);
         using var small = new LayerFixture(Device, problem, DType.Float32, 2);
         small.Forward();
         double[] expected = small.Backward().InputGradient;

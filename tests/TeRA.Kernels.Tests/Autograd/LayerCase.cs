@@ -55,13 +55,15 @@ internal sealed record LayerCase(string Name, WeightUpdate? Update, long OutFeat
         {
             new AdaptedLinearOptions { Path = ExecutionPath.Merged },
             new AdaptedLinearOptions { Path = ExecutionPath.Merged, WeightPolicy = WeightPolicy.Keep, TrainBias = true },
-            new AdaptedLinearOptions { Path = ExecutionPath.Factored, TrainBias = true },
-            new AdaptedLinearOptions { Path = ExecutionPath.Factored, KeepContractions = true },
+            new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Recompute, TrainBias = true },
+            new AdaptedLinearOptions { Path = ExecutionPath.Merged, BackwardPath = ExecutionPath.Factored },
+            new AdaptedLinearOptions { Path = ExecutionPath.Factored, BackwardPath = ExecutionPath.Merged },
+            new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Keep },
         }
-        select new LayerCase(update.Name, update.Update, update.N, update.K, options, Bias: options.KeepContractions || options.WeightPolicy == WeightPolicy.Keep);
+        select new LayerCase(update.Name, update.Update, update.N, update.K, options, Bias: options.Contractions == ContractionPolicy.Keep || options.WeightPolicy == WeightPolicy.Keep);
 
     public override string ToString() =>
-        $"{Name}, {Options.Path}{(Options.WeightPolicy == WeightPolicy.Keep ? ", W kept" : "")}{(Options.KeepContractions ? ", P kept" : "")}{(Options.TrainBias ? ", bias trained" : "")}";
+        $"{Name}, {Options.Path}{(Options.BackwardPath is { } backward ? $"+{backward}" : "")}{(Options.WeightPolicy == WeightPolicy.Keep ? ", W kept" : "")}{(Options.Contractions == ContractionPolicy.Keep ? ", P kept" : "")}{(Options.TrainBias ? ", bias trained" : "")}";
 
     private static AnyUpdate Three() => new(
         new TrainedOperator(5, 2, 1), new TrainedOperator(2, 3, 0), new TrainedOperator(3, 4, 2),

@@ -31,7 +31,10 @@ internal abstract class LayerCorrectness
         problem,
         new AdaptedLinearOptions(),
         new AdaptedLinearOptions { Path = ExecutionPath.Merged, WeightPolicy = WeightPolicy.Keep },
-        new AdaptedLinearOptions { Path = ExecutionPath.Factored, KeepContractions = true });
+        new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Keep },
+        new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Recompute },
+        new AdaptedLinearOptions { Path = ExecutionPath.Merged, BackwardPath = ExecutionPath.Factored },
+        new AdaptedLinearOptions { Path = ExecutionPath.Factored, BackwardPath = ExecutionPath.Merged });
 
     [TestCase(ExecutionPath.Merged, DType.Float32)]
     [TestCase(ExecutionPath.Factored, DType.Float32)]

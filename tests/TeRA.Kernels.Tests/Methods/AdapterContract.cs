@@ -15,7 +15,7 @@ internal abstract class AdapterContract
     [Test]
     public void Adapters_of_every_method_add_up([Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path, [Values] bool keep)
     {
-        using var layer = new AdapterLayer(Device, N, K, Tokens, new AdaptedLinearOptions { Path = path, TrainBias = true, KeepContractions = keep, WeightPolicy = keep ? WeightPolicy.Keep : WeightPolicy.Rebuild });
+        using var layer = new AdapterLayer(Device, N, K, Tokens, new AdaptedLinearOptions { Path = path, TrainBias = true, Contractions = keep ? ContractionPolicy.Keep : ContractionPolicy.Recompute, WeightPolicy = keep ? WeightPolicy.Keep : WeightPolicy.Rebuild });
         double[] plain = layer.Forward(), expected = [.. plain], expectedDx = layer.Backward();
         double[] frozenDx = [.. expectedDx];
         var gradients = new List<double[]>();

@@ -10,9 +10,11 @@ internal abstract class MethodCorrectness
     private static readonly AdaptedLinearOptions[] Choices =
     [
         new() { Path = ExecutionPath.Merged },
-        new() { Path = ExecutionPath.Factored },
+        new() { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Recompute },
         new() { Path = ExecutionPath.Merged, WeightPolicy = WeightPolicy.Keep },
-        new() { Path = ExecutionPath.Factored, KeepContractions = true },
+        new() { Path = ExecutionPath.Factored, Contractions = ContractionPolicy.Keep },
+        new() { Path = ExecutionPath.Merged, BackwardPath = ExecutionPath.Factored },
+        new() { Path = ExecutionPath.Factored, BackwardPath = ExecutionPath.Merged },
     ];
 
     protected abstract Device Device { get; }

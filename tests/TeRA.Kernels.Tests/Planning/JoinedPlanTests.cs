@@ -55,15 +55,15 @@ internal sealed class JoinedPlanTests
     [Test]
     public void The_joined_low_rank_plan_has_these_steps()
     {
-        LayerPlan plan = Plan(DeviceTraits.H100, 8192, new LowRankUpdate(4096, 4096, 64, alpha: 16));
+        LayerPlan plan = Plan(DeviceTraits.H100, 8192, new LowRankUpdate(4096, 4096, 64, alpha: 16), problem => problem with { Contractions = ContractionPolicy.Recompute });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
             "Right = lora_A.weight in bfloat16", "αP = α·X·Rightᵀ", "Left = lora_B.weight in bfloat16", "Y = X·W0ᵀ + αP·Leftᵀ",
         }));
         Assert.That(Labels(plan.Backward), Does.Contain("αQ = α·dY·Left").And.Contain("dX = dY·W0 + αQ·Right"));
         Assert.That(Labels(plan.Backward), Does.Contain("gradient of lora_A.weight += αQᵀ·X").And.Contain("gradient of lora_B.weight += α·dYᵀ·P"));
-        LayerPlan keeping = Plan(DeviceTraits.H100, 8192, new LowRankUpdate(4096, 4096, 64, alpha: 16), problem => problem with { KeepContractions = true });
-        Assert.That(keeping.Kept.Select(buffer => buffer.Name), Is.EqualTo(new[] { "αP" }));
+        LayerPlan keeping = Plan(DeviceTraits.H100, 8192, new LowRankUpdate(4096, 4096, 64, alpha: 16));
+        Assert.That(keeping.Kept.Select(buffer => buffer.Name), Is.EqualTo(new[] { "Right", "αP", "Left" }));
         Assert.That(Labels(keeping.Backward), Does.Contain("gradient of lora_B.weight += dYᵀ·αP"), "α is in it already");
     }
 
@@ -108,11 +108,11 @@ internal sealed class JoinedPlanTests
     {
         bool keep = dtype == DType.Float16;
         using var guarding = new GuardingDevice(new PlanningFor(DeviceUnderTest.Cpu, Hopper));
-        var options = new AdaptedLinearOptions { Path = ExecutionPath.Factored, KeepContractions = keep };
+        var options = new AdaptedLinearOptions { Path = ExecutionPath.Factored, Contractions = keep ? ContractionPolicy.Keep : ContractionPolicy.Recompute };
         VerificationRow[] rows = [.. LayerVerification.Run(guarding, new VerificationCase("joined", update, Tokens, dtype, Bias: true, Exact: false), options)];
         guarding.CheckBands();
         Assert.That(rows.Where(row => !row.Passed).Select(row => row.Report), Is.Empty);
-        LayerPlan plan = Plan(Hopper, Tokens, update, problem => problem with { DType = dtype, KeepContractions = keep });
+        LayerPlan plan = Plan(Hopper, Tokens, update, problem => problem with { DType = dtype, Contractions = keep ? ContractionPolicy.Keep : ContractionPolicy.Recompute });
         foreach (LayerPass pass in new[] { plan.Forward, plan.Backward })
         {
             Assert.That(pass.Steps.Count(step => step is MatrixProductStep { Blocks: not null }), Is.EqualTo(1), "this is what was verified");

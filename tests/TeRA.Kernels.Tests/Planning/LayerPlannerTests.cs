@@ -7,6 +7,8 @@ namespace TeRA.Kernels.Tests.Planning;
 /// <summary>Plans by inspection: the path, the steps, the memory, the words. No device runs here.</summary>
 internal sealed class LayerPlannerTests
 {
+    private static readonly ExecutionPath[] Both = [ExecutionPath.Merged, ExecutionPath.Factored];
+
     private static readonly TeraUpdate Rank512 = TeraUpdate.Propose(4096, 4096);
 
     [Test]
@@ -15,8 +17,8 @@ internal sealed class LayerPlannerTests
         LayerPlan plan = Plan(8192, TeraUpdate.Propose(4096, 4096, rankFraction: 1));
         Assert.That(Plan(8192, Rank512).Path, Is.EqualTo(ExecutionPath.Factored));
         Assert.That(plan.Path, Is.EqualTo(ExecutionPath.Merged));
-        Assert.That(plan.Reasons[0], Does.StartWith("merged taken: predicted ").And.Contains("the shorter of the two"));
-        Assert.That(plan.Reasons[1], Does.StartWith("factored rejected: predicted ").And.Contains(", of it "));
+        Assert.That(plan.Reasons[0], Does.StartWith("merged taken: predicted ").And.Contains(", the shortest"));
+        Assert.That(plan.Reasons, Has.Exactly(1).StartsWith("factored rejected: predicted ").And.Exactly(1).StartsWith("merged+factored rejected: ").And.All.Contains("µs"));
     }
 
     [Test]
@@ -33,7 +35,7 @@ internal sealed class LayerPlannerTests
     {
         LayerPlan plan = Plan(8192, Rank512, problem => problem with { Path = ExecutionPath.Factored });
         Assert.That(plan.Path, Is.EqualTo(ExecutionPath.Factored));
-        Assert.That(plan.Reasons[0], Does.StartWith("factored taken because the options ask for it"));
+        Assert.That(plan.Reasons[0], Does.StartWith("factored taken: ").And.EndsWith("the options ask for it"));
         Assert.That(plan.Reasons[1], Does.StartWith("merged not asked for"));
     }
 
@@ -80,25 +82,69 @@ internal sealed class LayerPlannerTests
         Assert.That(label[label.LastIndexOf('·')..], Is.EqualTo(expected[expected.LastIndexOf('·')..]));
     }
 
+    [TestCase(ExecutionPath.Merged, ExecutionPath.Factored, "Tᵀ", "Q")]
+    [TestCase(ExecutionPath.Factored, ExecutionPath.Merged, "P", "Tᵀ")]
+    public void Backward_takes_another_path_where_that_is_asked_for(ExecutionPath forward, ExecutionPath backward, string first, string firstBackward)
+    {
+        LayerPlan plan = Plan(8192, Rank512, problem => problem with { Path = forward, BackwardPath = backward });
+        Assert.That((plan.Path, plan.BackwardPath, plan.PathName), Is.EqualTo((forward, backward, $"{forward}+{backward}".ToLowerInvariant())));
+        Assert.That(Labels(plan.Forward)[1], Does.StartWith(first + " ="));
+        Assert.That(Labels(plan.Backward)[0], Does.StartWith(firstBackward + " ="));
+        Assert.That(Labels(plan.Backward).Count(label => label.StartsWith("P =", StringComparison.Ordinal)), Is.EqualTo(forward == ExecutionPath.Merged ? 1 : 0), "kept where forward has it");
+        Assert.That(plan.Explain(), Does.Contain($"{plan.PathName} path").And.Contain("merged not asked for"));
+    }
+
+    [Test]
+    public void The_shortest_step_is_taken_or_one_as_short_with_a_shorter_forward()
+    {
+        foreach (long tokens in new long[] { 512, 2048, 4096, 8192, 16384 })
+        {
+            LayerPlan taken = Plan(tokens, Rank512);
+            LayerPlan[] all = [.. from forward in Both from backward in Both select Plan(tokens, Rank512, problem => problem with { Path = forward, BackwardPath = backward })];
+            double shortest = all.Min(plan => plan.Seconds);
+            Assert.That(taken.Seconds, Is.LessThanOrEqualTo(1.02 * shortest));
+            Assert.That(all.Where(plan => plan.Seconds <= 1.02 * shortest).Min(plan => plan.ForwardSeconds), Is.EqualTo(taken.ForwardSeconds));
+        }
+    }
+
+    [Test]
+    public void Narrow_contractions_are_kept_and_wide_ones_where_asked_for()
+    {
+        foreach ((ContractionPolicy policy, bool narrow, bool wide) in new[] { (ContractionPolicy.KeepNarrow, true, false), (ContractionPolicy.Keep, true, true), (ContractionPolicy.Recompute, false, false) })
+        {
+            foreach ((long rank, bool kept) in new[] { (16L, narrow), (1024, narrow), (1025, wide) })
+            {
+                LayerPlan plan = Plan(2048, new LowRankUpdate(4096, 4096, rank), problem => problem with { Path = ExecutionPath.Factored, Contractions = policy });
+                Assert.That(plan.Kept.Any(buffer => buffer.Name == "P"), Is.EqualTo(kept), $"{policy}, rank {rank}");
+                Assert.That(plan.Kept.Any(buffer => buffer.Name == "Left"), Is.EqualTo(kept && rank <= 1024), "copies only where they are narrow");
+                Assert.That(plan.Backward.Steps.OfType<ConvertStep>().Count(), Is.EqualTo(kept && rank <= 1024 ? 0 : 2));
+            }
+        }
+    }
+
     [Test]
     public void Rebuilding_keeps_two_short_vectors_and_keeping_keeps_the_weight()
     {
-        Assert.That(Plan(8192, Rank512).Kept.Select(buffer => (buffer.Name, buffer.Count)), Is.EqualTo(new[] { ("d", 512L), ("e", 512L) }));
+        Assert.That(Plan(8192, Rank512, problem => problem with { Path = ExecutionPath.Merged }).Kept.Select(buffer => (buffer.Name, buffer.Count)), Is.EqualTo(new[] { ("d", 512L), ("e", 512L) }));
         LayerPlan kept = Plan(8192, Rank512, problem => problem with { WeightPolicy = WeightPolicy.Keep, Path = ExecutionPath.Merged });
         Assert.That(kept.KeptBytes, Is.EqualTo((2 * 4096 * 4096) + (2 * 4 * 512)));
         Assert.That(Labels(kept.Backward)[0], Is.EqualTo("dX = dY·W"));
     }
 
     [Test]
-    public void What_a_context_holds_does_not_depend_on_whether_dX_is_wanted(
-        [Values] WeightPolicy policy, [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path, [Values] bool keep)
+    public void A_context_holds_what_backward_reads_and_nothing_else(
+        [Values] WeightPolicy policy, [ValueSource(nameof(Both))] ExecutionPath path, [ValueSource(nameof(Both))] ExecutionPath backward, [Values] ContractionPolicy contractions, [Values] bool inputGradient)
     {
         foreach (WeightUpdate update in Updates())
         {
-            LayerPlan with = Plan(3, update, problem => problem with { WeightPolicy = policy, Path = path, KeepContractions = keep });
-            LayerPlan without = Plan(3, update, problem => problem with { WeightPolicy = policy, Path = path, KeepContractions = keep, NeedInputGradient = false });
-            Assert.That(without.Kept, Is.EqualTo(with.Kept), update.Method);
-            Assert.That(with.Kept.Any(buffer => buffer.Name == "P"), Is.EqualTo(keep && path == ExecutionPath.Factored && update is not FullUpdate), update.Method);
+            LayerPlan plan = Plan(3, update, problem => problem with
+            {
+                WeightPolicy = policy, Path = path, BackwardPath = backward, Contractions = contractions, NeedInputGradient = inputGradient,
+            });
+            AssertHolds(plan, plan.Kept.Length);
+
+            // A backward that is asked for dX against what forward was told makes do with what forward kept.
+            AssertHolds(LayerPlanner.WithInputGradient(plan, !inputGradient), null);
         }
     }
 
@@ -118,7 +164,7 @@ internal sealed class LayerPlannerTests
         {
             LayerPlan plan = Plan(3, update, problem => problem with
             {
-                DType = dtype, Path = path, KeepContractions = keep, TrainBias = true, HasBias = true, WeightPolicy = keep ? WeightPolicy.Keep : WeightPolicy.Rebuild,
+                DType = dtype, Path = path, Contractions = keep ? ContractionPolicy.Keep : ContractionPolicy.Recompute, TrainBias = true, HasBias = true, WeightPolicy = keep ? WeightPolicy.Keep : WeightPolicy.Rebuild,
             });
             CheckPass(plan.Forward);
             CheckPass(plan.Backward);
@@ -173,6 +219,14 @@ internal sealed class LayerPlannerTests
         Assert.That(() => LayerPlanner.Plan(new LayerProblem(-1, 8, 6, DType.Float32), DeviceTraits.H100), Throws.ArgumentException.With.Message.Contains("-1 tokens"));
         Assert.That(() => LayerPlanner.Plan(new LayerProblem(1, 8, 6, DType.Float32) { Update = new FullUpdate(8, 6), Path = ExecutionPath.Plain }, DeviceTraits.H100),
             Throws.ArgumentException.With.Message.Contains("for layers without an update"));
+    }
+
+    private static void AssertHolds(LayerPlan plan, int? count)
+    {
+        PlanBuffer[] read = [.. plan.BackwardBuffers.Where(buffer => buffer.Role == BufferRole.Kept)];
+        Assert.That(read.Select(buffer => (buffer.Name, buffer.Count, buffer.Offset)), Is.SubsetOf(plan.Kept.Select(buffer => (buffer.Name, buffer.Count, buffer.Offset))), plan.Problem.Update!.Method);
+        Assert.That(read, Has.Length.EqualTo(count ?? read.Length), plan.Problem.Update.Method);
+        Assert.That(plan.ForwardBuffers.Count(buffer => buffer.Role == BufferRole.Kept), Is.EqualTo(plan.Kept.Length));
     }
 
     private static IEnumerable<WeightUpdate> Updates() =>

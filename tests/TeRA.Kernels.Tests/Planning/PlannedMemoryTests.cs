@@ -12,16 +12,16 @@ internal sealed class PlannedMemoryTests
 
     [Test]
     public void A_step_allocates_what_the_plan_states(
-        [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path, [Values] WeightPolicy policy, [Values] bool keep, [Values] bool hopper)
+        [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path, [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath backward, [Values] WeightPolicy policy, [Values] ContractionPolicy contractions, [Values] bool hopper)
     {
-        foreach (WeightUpdate update in new WeightUpdate[] { new TeraUpdate([2, 128], [8, 16], [2, 128], [4, 16]), new LowRankUpdate(256, 256, 64, alpha: 8) })
+        foreach (WeightUpdate update in new WeightUpdate[] { new TeraUpdate([2, 128], [8, 16], [2, 128], [4, 16]), new LowRankUpdate(256, 256, 64, alpha: 8), new LotrUpdate(256, 256, 64, LotrSides.Trained), new VeraUpdate(256, 256, 64) })
         {
             using var cpu = new CpuDevice(threads: 1);
             using var device = new Counting(hopper ? new PlanningFor(cpu, SmallHopper) : cpu);
             LayerData data = LayerData.Normal(update, 2048, DType.BFloat16, bias: false);
             using Tensor weight = device.Allocate(DType.BFloat16, 256, 256), x = device.Allocate(DType.BFloat16, 2048, 256), y = device.Allocate(DType.BFloat16, 2048, 256);
             using Tensor dy = device.Allocate(DType.BFloat16, 2048, 256), dx = device.Allocate(DType.BFloat16, 2048, 256);
-            var options = new AdaptedLinearOptions { Path = path, WeightPolicy = policy, KeepContractions = keep };
+            var options = new AdaptedLinearOptions { Path = path, BackwardPath = backward, WeightPolicy = policy, Contractions = contractions };
             using var layer = new AdaptedLinear(device, weight, null, update, options);
             using var context = new LayerContext();
             LayerRunner.Load(layer, data);
