@@ -51,10 +51,66 @@ __device__ __forceinline__ void write_quad(void* tensor, i64 first, i64 count, b
     }
 }
 
+/// Eight neighbouring elements, as read_quad reads four; `aligned`: `from` is a multiple of eight elements.
+template <int DType>
+__device__ __forceinline__ void read_eight(const void* tensor, i64 first, i64 count, bool aligned, float (&v)[8]) {
+    using Storage = typename Element<DType>::Storage;
+    const Storage* from = static_cast<const Storage*>(tensor) + first;
+    if (aligned && count >= 8) {
+        if constexpr (DType == kFloat32) {
+            const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
+            v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
+            v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
+        } else {
+            const uint4 words = *reinterpret_cast<const uint4*>(from);
+            const u32 pairs[4] = {words.x, words.y, words.z, words.w};
+#pragma unroll
+            for (int u = 0; u < 4; ++u) {
+                v[2 * u] = Element<DType>::decode(static_cast<unsigned short>(pairs[u]));
+                v[2 * u + 1] = Element<DType>::decode(static_cast<unsigned short>(pairs[u] >> 16));
+            }
+        }
+    } else {
+#pragma unroll
+        for (int u = 0; u < 8; ++u) {
+            v[u] = u < count ? Element<DType>::decode(from[u]) : 0.0f;
+        }
+    }
+}
+
+/// Rounds and writes those of eight elements that exist.
+template <int DType>
+__device__ __forceinline__ void write_eight(void* tensor, i64 first, i64 count, bool aligned, const float (&v)[8]) {
+    using Storage = typename Element<DType>::Storage;
+    Storage* to = static_cast<Storage*>(tensor) + first;
+    if (aligned && count >= 8) {
+        if constexpr (DType == kFloat32) {
+            reinterpret_cast<float4*>(to)[0] = make_float4(v[0], v[1], v[2], v[3]);
+            reinterpret_cast<float4*>(to)[1] = make_float4(v[4], v[5], v[6], v[7]);
+        } else {
+            *reinterpret_cast<uint4*>(to) = make_uint4(Element<DType>::encode2(v[0], v[1]), Element<DType>::encode2(v[2], v[3]),
+                Element<DType>::encode2(v[4], v[5]), Element<DType>::encode2(v[6], v[7]));
+        }
+    } else {
+#pragma unroll
+        for (int u = 0; u < 8; ++u) {
+            if (u < count) {
+                to[u] = Element<DType>::encode(v[u]);
+            }
+        }
+    }
+}
+
 /// Whether quads of a tensor can be accessed at once.
 template <int DType>
 __device__ __forceinline__ bool quad_aligned(const void* tensor) {
     return reinterpret_cast<u64>(tensor) % (4 * kSizeOf<DType>) == 0;
+}
+
+/// Whether eights of a tensor can.
+template <int DType>
+__device__ __forceinline__ bool eight_aligned(const void* tensor) {
+    return reinterpret_cast<u64>(tensor) % 16 == 0;
 }
 
 /// This thread's first element in a walk by quads, and the distance to its next ones.

@@ -1,109 +1,242 @@
-// The gradients of the scales of scaled_copies.cu from the gradient E of its output, in float32 in a fixed order:
+// The gradients of the scales of scaled_copies.cu from the gradient E of its output, in float32 in a fixed order, E read once:
 //   row_gradient[ρ, b]    += Σ_k E[j, k] · input[ρ, k] · γ[b, k]
 //   column_gradient[b, k] += Σ_ρ E[j, k] · input[ρ, k] · λ[ρ, b]
 //
-// Rows: a warp sums one row. Columns: the rows of a copy are cut into parts by their number alone; a block sums 32 columns of one part, warp w
-// the rows w, w + 8, …, then the eight warps' sums are added in order. With more than one part the sums go to the workspace, and a last kernel
-// adds the parts in order.
+// A block takes a tile of columns and a part of the rows of one copy, both cut by the shape alone. A group of `width` threads walks over rows,
+// four columns a thread, and `depth` groups take the rows in turn. Rows: a warp's sums go to shared memory, and are added over the
+// warps of a group. Columns: a thread sums its own, and the groups' sums are added in order. Where the columns have more tiles or the rows more parts
+// than one, their sums go to the workspace, and a second kernel adds them in order.
 //
-// TERA_DTYPE: of the input; 0 float32, 1 bfloat16, 2 float16.
+// TERA_GRADIENT, TERA_DTYPE: of E and of the input; 0 float32, 1 bfloat16, 2 float16.
 #include "elementwise/quads.cuh"
 #include "elementwise/reductions.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera {
 
-constexpr int kWarps = 8;
+constexpr int kSumThreads = 1024; // at most
+constexpr int kSumRows = 4;       // rows that a thread has under way
+constexpr int kPartWarps = 8;     // of a block of the second kernel
 
+/// Same layout as the C# struct.
 struct ScaledCopiesGradientArguments {
-    const float* gradient;
+    const void* gradient;
     const void* input;
-    const float* row_scale;     // rows × copies
-    const float* column_scale;  // copies × columns
+    const float* row_scale;    // rows × copies
+    const float* column_scale; // copies × columns
     float* row_gradient;
     float* column_gradient;
-    float* partial;  // parts × copies × columns
+    float* row_partial;    // tiles × rows × copies, where there are several tiles
+    float* column_partial; // parts × copies × columns, where there are several parts
     i64 rows;
     i64 columns;
     i64 stride;
     i64 copies;
     i64 part_rows;
+    u32 tiles; // of 4·width columns
     u32 parts;
     u32 row_by_row;
+    u32 width; // a multiple of 32
+    u32 depth;
+    u32 column_blocks; // of the second kernel: those that add column sums
 };
 
-}  // namespace tera
+/// Which part of E a block or a thread sums.
+struct SumPlace {
+    i64 copy, begin;   // the copy, and the first of its rows
+    int rows;          // of the part
+    i64 column, count; // the thread's first column, and how many there are from it on
+    u32 tile, part, across, down;
 
-extern "C" __global__ void __launch_bounds__(256) scaled_copies_row_gradient(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
-    using namespace tera;
-    const bool input_aligned = quad_aligned<TERA_DTYPE>(p.input) && p.stride % 4 == 0;
-    const bool gradient_aligned = quad_aligned<kFloat32>(p.gradient) && p.columns % 4 == 0;
-    const bool scale_aligned = quad_aligned<kFloat32>(p.column_scale) && p.columns % 4 == 0;
-    const u32 lane = threadIdx.x % 32;
-    for (i64 j = static_cast<i64>(blockIdx.x) * kWarps + threadIdx.x / 32; j < p.rows * p.copies; j += static_cast<i64>(gridDim.x) * kWarps) {
-        const i64 row = p.row_by_row ? j / p.copies : j % p.rows;
-        const i64 copy = p.row_by_row ? j % p.copies : j / p.rows;
-        float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-        for (i64 k = 4 * lane; k < p.columns; k += 128) {
-            float e[4], a[4], gamma[4];
-            read_quad<kFloat32>(p.gradient, j * p.columns + k, p.columns - k, gradient_aligned, e);
-            read_quad<TERA_DTYPE>(p.input, row * p.stride + k, p.columns - k, input_aligned, a);
-            read_quad<kFloat32>(p.column_scale, copy * p.columns + k, p.columns - k, scale_aligned, gamma);
+    __device__ __forceinline__ explicit SumPlace(const ScaledCopiesGradientArguments& p) {
+        tile = blockIdx.x % p.tiles, part = blockIdx.x / p.tiles % p.parts;
+        copy = blockIdx.x / p.tiles / p.parts;
+        begin = part * p.part_rows, rows = static_cast<int>(min(p.part_rows, p.rows - begin));
+        across = threadIdx.x % p.width, down = threadIdx.x / p.width;
+        column = 4 * (static_cast<i64>(tile) * p.width + across);
+        count = p.columns - column;
+    }
+};
+
+/// What a thread multiplies: its columns of every row that its group takes, one after another.
+struct SumRows {
+    using Gradient = typename Element<TERA_GRADIENT>::Storage;
+    using Input = typename Element<TERA_DTYPE>::Storage;
+    const Gradient* gradient;
+    const Input* input;
+    const float* row_scale;
+    i64 gradient_step, input_step, scale_step;
+    int count; // of four columns, those that exist
+    bool whole; // all do, and their addresses are those of quads
+
+    float e[kSumRows][4], a[kSumRows][4], lambda[kSumRows];
+
+    __device__ __forceinline__ SumRows(const ScaledCopiesGradientArguments& p, const SumPlace& place) {
+        const i64 row = place.begin + place.down, number = p.row_by_row ? row * p.copies + place.copy : place.copy * p.rows + row;
+        gradient = static_cast<const Gradient*>(p.gradient) + number * p.columns + place.column;
+        input = static_cast<const Input*>(p.input) + row * p.stride + place.column;
+        row_scale = p.row_scale + row * p.copies + place.copy;
+        gradient_step = p.depth * (p.row_by_row ? p.copies : 1) * p.columns, input_step = p.depth * p.stride, scale_step = p.depth * p.copies;
+        count = static_cast<int>(max(min(place.count, static_cast<i64>(4)), static_cast<i64>(0)));
+        whole = count == 4 && quad_aligned<TERA_GRADIENT>(p.gradient) && p.columns % 4 == 0 && quad_aligned<TERA_DTYPE>(p.input) && p.stride % 4 == 0;
+    }
+
+    /// Reads the next rows, of which so many exist; zeros for the others.
+    __device__ __forceinline__ void next(int rows) {
+        if (whole && rows >= kSumRows) {
 #pragma unroll
-            for (int u = 0; u < 4; ++u) {
-                sum[u] = fmaf(e[u], a[u] * gamma[u], sum[u]);
+            for (int i = 0; i < kSumRows; ++i) {
+                read<true>(i);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < kSumRows; ++i) {
+                if (i < rows && whole) {
+                    read<true>(i);
+                } else if (i < rows) {
+                    read<false>(i);
+                } else {
+                    e[i][0] = e[i][1] = e[i][2] = e[i][3] = a[i][0] = a[i][1] = a[i][2] = a[i][3] = lambda[i] = 0.0f;
+                }
             }
         }
-        const float total = warp_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        if (lane == 0) {
-            p.row_gradient[row * p.copies + copy] += total;
+    }
+
+private:
+    template <bool Whole>
+    __device__ __forceinline__ void read(int i) {
+        read_quad<TERA_GRADIENT>(gradient, 0, Whole ? 4 : count, Whole, e[i]);
+        read_quad<TERA_DTYPE>(input, 0, Whole ? 4 : count, Whole, a[i]);
+        lambda[i] = *row_scale;
+        gradient += gradient_step, input += input_step, row_scale += scale_step;
+    }
+};
+
+/// Four sums over a warp at once: lane l has that of number l / 8.
+__device__ __forceinline__ float warp_sums(const float (&x)[kSumRows]) {
+    const bool upper = threadIdx.x & 16, second = threadIdx.x & 8;
+    const float other0 = __shfl_xor_sync(kWholeWarp, upper ? x[0] : x[2], 16), other1 = __shfl_xor_sync(kWholeWarp, upper ? x[1] : x[3], 16);
+    const float y0 = (upper ? x[2] : x[0]) + other0, y1 = (upper ? x[3] : x[1]) + other1;
+    float y = (second ? y1 : y0) + __shfl_xor_sync(kWholeWarp, second ? y0 : y1, 8);
+#pragma unroll
+    for (int distance = 4; distance > 0; distance /= 2) {
+        y += __shfl_xor_sync(kWholeWarp, y, distance);
+    }
+    return y;
+}
+
+/// Sums the thread's columns over its rows, and each row over the warp's columns into row_sums (rows of the part × warps of a group).
+__device__ __forceinline__ void sum_rows(const ScaledCopiesGradientArguments& p, const SumPlace& place, float* row_sums, float (&columns)[4]) {
+    float gamma[4];
+    read_quad<kFloat32>(p.column_scale, place.copy * p.columns + place.column, place.count, quad_aligned<kFloat32>(p.column_scale) && p.columns % 4 == 0, gamma);
+    SumRows rows(p, place);
+    const u32 lane = threadIdx.x % 32;
+    const int depth = static_cast<int>(p.depth), warps = static_cast<int>(p.width / 32);
+    float* to = row_sums + place.across / 32;
+    int left = (place.rows - static_cast<int>(place.down) + depth - 1) / depth;
+#pragma unroll 1
+    for (int row = static_cast<int>(place.down); left > 0; row += kSumRows * depth, left -= kSumRows) {
+        rows.next(left);
+        float sums[kSumRows] = {};
+#pragma unroll
+        for (int i = 0; i < kSumRows; ++i) {
+#pragma unroll
+            for (int u = 0; u < 4; ++u) {
+                const float product = rows.e[i][u] * rows.a[i][u];
+                sums[i] = fmaf(product, gamma[u], sums[i]);
+                columns[u] = fmaf(product, rows.lambda[i], columns[u]);
+            }
+        }
+        const float sum = warp_sums(sums);
+        const int mine = row + static_cast<int>(lane / 8) * depth;
+        if (lane % 8 == 0 && mine < place.rows) {
+            to[mine * warps] = sum;
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) scaled_copies_column_gradient(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
-    using namespace tera;
-    using Type = Element<TERA_DTYPE>;
-    __shared__ float sums[kWarps][32];
-    const u32 lane = threadIdx.x % 32;
-    const u32 warp = threadIdx.x / 32;
-    const i64 tiles = (p.columns + 31) / 32;
-    const i64 column = blockIdx.x % tiles * 32 + lane;
-    const i64 part = blockIdx.x / tiles % p.parts;
-    const i64 copy = blockIdx.x / tiles / p.parts;
-    const i64 end = min((part + 1) * p.part_rows, p.rows);
-    const Type::Storage* input = static_cast<const Type::Storage*>(p.input);
-    float sum = 0.0f;
-    if (column < p.columns) {
-#pragma unroll 4
-        for (i64 row = part * p.part_rows + warp; row < end; row += kWarps) {
-            const i64 j = p.row_by_row ? row * p.copies + copy : copy * p.rows + row;
-            sum = fmaf(p.gradient[j * p.columns + column], Type::decode(input[row * p.stride + column]) * p.row_scale[row * p.copies + copy], sum);
+/// Adds each row's sums over the warps of a group, a row a warp.
+__device__ __forceinline__ void finish_rows(const ScaledCopiesGradientArguments& p, const SumPlace& place, const float* row_sums) {
+    const u32 lane = threadIdx.x % 32, warps = p.width * p.depth / 32;
+    for (int row = threadIdx.x / 32; row < place.rows; row += warps) {
+        const float sum = warp_sum(lane < p.width / 32 ? row_sums[row * (p.width / 32) + lane] : 0.0f);
+        const i64 i = (place.begin + row) * p.copies + place.copy;
+        if (lane == 0 && p.tiles == 1) {
+            p.row_gradient[i] += sum;
+        } else if (lane == 0) {
+            p.row_partial[place.tile * p.rows * p.copies + i] = sum;
         }
     }
-    sums[warp][lane] = sum;
-    __syncthreads();
-    if (warp == 0 && column < p.columns) {
-        sum = 0.0f;
-#pragma unroll
-        for (int w = 0; w < kWarps; ++w) {
-            sum += sums[w][lane];
+}
+
+/// Adds each column's sums over the groups.
+__device__ __forceinline__ void finish_columns(const ScaledCopiesGradientArguments& p, const SumPlace& place, const float* column_sums) {
+    const i64 first = 4 * static_cast<i64>(place.tile) * p.width, count = min(static_cast<i64>(4 * p.width), p.columns - first);
+    for (i64 c = threadIdx.x; c < count; c += p.width * p.depth) {
+        float sum = 0.0f;
+        for (u32 group = 0; group < p.depth; ++group) {
+            sum += column_sums[group * 4 * p.width + c];
         }
+        const i64 i = place.copy * p.columns + first + c;
         if (p.parts == 1) {
-            p.column_gradient[copy * p.columns + column] += sum;
+            p.column_gradient[i] += sum;
         } else {
-            p.partial[(part * p.copies + copy) * p.columns + column] = sum;
+            p.column_partial[place.part * p.copies * p.columns + i] = sum;
         }
     }
+}
+
+}  // namespace tera
+
+extern "C" __global__ void __launch_bounds__(tera::kSumThreads) scaled_copies_gradient(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
+    using namespace tera;
+    extern __shared__ __align__(1024) unsigned char shared[];
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
+    float* column_sums = reinterpret_cast<float*>(shared); // depth × 4·width
+    float* row_sums = column_sums + 4 * p.width * p.depth;
+    const SumPlace place(p);
+    float columns[4] = {};
+    sum_rows(p, place, row_sums, columns);
+    *reinterpret_cast<float4*>(column_sums + 4 * threadIdx.x) = make_float4(columns[0], columns[1], columns[2], columns[3]);
+    __syncthreads();
+    finish_rows(p, place, row_sums);
+    finish_columns(p, place, column_sums);
 }
 
 extern "C" __global__ void __launch_bounds__(256) scaled_copies_gradient_parts(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
     using namespace tera;
-    const i64 count = p.copies * p.columns;
-    const i64 i = static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x;
+    extern __shared__ __align__(1024) unsigned char shared[];
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
+    if (blockIdx.x >= p.column_blocks) {
+        const i64 count = p.rows * p.copies, i = static_cast<i64>(blockIdx.x - p.column_blocks) * 256 + threadIdx.x;
+        if (i < count) {
+            float sum = 0.0f;
+            for (u32 tile = 0; tile < p.tiles; ++tile) {
+                sum += p.row_partial[tile * count + i];
+            }
+            p.row_gradient[i] += sum;
+        }
+        return;
+    }
+    float* sums = reinterpret_cast<float*>(shared); // 8 × 32
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const i64 count = p.copies * p.columns, i = static_cast<i64>(blockIdx.x) * 32 + lane;
+    float sum = 0.0f;
     if (i < count) {
-        float sum = 0.0f;
-        for (u32 part = 0; part < p.parts; ++part) {
-            sum += p.partial[part * count + i];
+#pragma unroll 8
+        for (u32 part = warp; part < p.parts; part += kPartWarps) {
+            sum += p.column_partial[part * count + i];
+        }
+    }
+    sums[threadIdx.x] = sum;
+    __syncthreads();
+    if (warp == 0 && i < count) {
+        sum = 0.0f;
+#pragma unroll
+        for (int w = 0; w < kPartWarps; ++w) {
+            sum += sums[32 * w + lane];
         }
         p.column_gradient[i] += sum;
     }

@@ -41,7 +41,7 @@ internal sealed record ScaledCopiesStep(Operand Input, Operand Output, long Rows
 /// RowGradient[ρ, b] += Σ_k E[j, k]·Input[ρ, k]·ColumnScale[b, k], ColumnGradient[b, k] += Σ_ρ E[j, k]·Input[ρ, k]·RowScale[ρ, b], each summed in a
 /// fixed order.
 /// </summary>
-/// <param name="Gradient">E, (n·Rows)×Columns, float32 (float64).</param>
+/// <param name="Gradient">E, (n·Rows)×Columns, of any dtype.</param>
 /// <param name="Input">As in the step.</param>
 /// <param name="RowScale">λ, Rows×n, float32 (float64).</param>
 /// <param name="ColumnScale">γ, n×Columns, float32 (float64).</param>

@@ -479,7 +479,7 @@ internal static class StepCases
         (long Copies, long Rows, long Columns, long Margin)[] shapes =
         [
             (1, 1, 1, 0), (1, 3, 5, 2), (2, 0, 3, 1), (2, 3, 0, 1), (3, 4, 7, 0), (5, 1, 33, 3), (1, 7, 256, 8), (2, 16, 64, 64), (3, 9, 1030, 5), (17, 8, 31, 1), (1, 700, 40, 0),
-            (2, 300, 65, 7),
+            (2, 300, 65, 7), (2, 3, 4104, 8), (130, 5, 12, 4),
         ];
         int index = 0;
         foreach ((long Copies, long Rows, long Columns, long Margin) shape in shapes)
@@ -491,8 +491,12 @@ internal static class StepCases
                     int options = index++ % 4;
                     string name = $"{shape.Copies}x{shape.Rows}x{shape.Columns} +{shape.Margin} {order}";
                     yield return new StepCase($"scaled copies {name} options {options}", dtype, run => ScaledCopies(run, dtype, shape, order, options));
-                    yield return new StepCase($"scaled copies' gradients {name} normal", dtype, run => ScaledCopiesGradient(run, dtype, shape, order, integers: false));
-                    yield return new StepCase($"scaled copies' gradients {name} integers", dtype, run => ScaledCopiesGradient(run, dtype, shape, order, integers: true));
+                    yield return new StepCase($"scaled copies' gradients {name} normal", dtype, run => ScaledCopiesGradient(run, dtype, dtype.ParameterDType(), shape, order, integers: false));
+                    yield return new StepCase($"scaled copies' gradients {name} integers", dtype, run => ScaledCopiesGradient(run, dtype, dtype.ParameterDType(), shape, order, integers: true));
+                    if (dtype != dtype.ParameterDType())
+                    {
+                        yield return new StepCase($"scaled copies' gradients {name} from {dtype.Label()}", dtype, run => ScaledCopiesGradient(run, dtype, dtype, shape, order, integers: true));
+                    }
                 }
             }
         }
@@ -515,7 +519,7 @@ internal static class StepCases
         return new BoundStep(step, [output], StepAccuracy.Sum);
     }
 
-    private static BoundStep ScaledCopiesGradient(StepRunner run, DType dtype, (long Copies, long Rows, long Columns, long Margin) shape, CopyOrder order, bool integers)
+    private static BoundStep ScaledCopiesGradient(StepRunner run, DType dtype, DType gradient, (long Copies, long Rows, long Columns, long Margin) shape, CopyOrder order, bool integers)
     {
         (long copies, long rows, long columns, long margin) = shape;
         DType parameter = dtype.ParameterDType();
@@ -523,7 +527,7 @@ internal static class StepCases
         Operand rowGradient = run.InOut("row gradient", parameter, Numbers(rows * copies, 63, parameter));
         Operand columnGradient = run.InOut("column gradient", parameter, Numbers(copies * columns, 64, parameter));
         var step = new ScaledCopiesGradientStep(
-            run.Input("E", parameter, Numbers(copies * rows * columns, 65, parameter)), run.Input("input", dtype, Numbers(rows * (columns + margin), 66, dtype)),
+            run.Input("E", gradient, Numbers(copies * rows * columns, 65, gradient)), run.Input("input", dtype, Numbers(rows * (columns + margin), 66, dtype)),
             run.Input("rows", parameter, Numbers(rows * copies, 67, parameter)), run.Input("columns", parameter, Numbers(copies * columns, 68, parameter)),
             rowGradient, columnGradient, rows, columns)
         {

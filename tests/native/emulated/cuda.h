@@ -61,6 +61,7 @@ alignas(1024) extern unsigned char shared[emulated::kSharedBytes];
 #define threadIdx (emulated::thread_index)
 #define blockIdx (emulated::block_index)
 #define gridDim (emulated::grid_size)
+#define blockDim (emulated::block_size)
 
 inline void __syncthreads() { emulated::sync_block(); }
 

@@ -10,7 +10,7 @@ alignas(1024) unsigned char shared[emulated::kSharedBytes];
 
 namespace emulated {
 
-Index block_index, thread_index, grid_size;
+Index block_index, thread_index, grid_size, block_size;
 unsigned cluster_rank, fiber = kNobody, threads, launches, cluster_number, doers, mood;
 Fault fault = Fault::none;
 const char* expected = nullptr;
@@ -220,6 +220,7 @@ void launch(unsigned grid_x, unsigned grid_y, unsigned block_threads, const std:
     body = &kernel;
     overlapping = overlaps;
     grid_size = {grid_x, grid_y, 1};
+    block_size = {threads, 1, 1};
     std::vector<unsigned> order(grid_x * grid_y / cluster);
     for (unsigned i = 0; i < order.size(); ++i) {
         order[i] = i;

@@ -30,7 +30,7 @@ struct Index {
     unsigned x, y, z;
 };
 
-extern Index block_index, thread_index, grid_size; // of the thread that runs
+extern Index block_index, thread_index, grid_size, block_size; // of the thread that runs
 extern unsigned cluster_rank;
 
 /// A mistake that the emulation makes in the kernel's place.

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
@@ -8,54 +9,65 @@ namespace TeRA.Kernels.Cuda;
 internal sealed class ScaledCopiesGradientLauncher : CompiledStep
 {
     private const string File = "elementwise/scaled_copies_gradient.cu";
-    private const string RowEntry = "scaled_copies_row_gradient";
-    private const string ColumnEntry = "scaled_copies_column_gradient";
-    private const string PartsEntry = "scaled_copies_gradient_parts";
-    private const int ColumnsPerBlock = 32;
-    private const int RowsPerBlock = 8;
-
-    private static readonly string[] Entries = [RowEntry, ColumnEntry, PartsEntry];
+    private const int PartsThreads = 256;
+    private const int PartsColumns = 32; // of a block of the second kernel, whose warps share their parts
+    private const int PartsSharedBytes = PartsThreads * sizeof(float);
 
     private readonly ScaledCopiesGradientStep step;
-    private readonly CudaKernel rowKernel;
-    private readonly CudaKernel columnKernel;
+    private readonly ScaledCopiesGradientCut cut;
+    private readonly CudaKernel kernel;
     private readonly CudaKernel? partsKernel;
-    private readonly long partRows;
-    private readonly long parts;
-    private readonly uint rowBlocks;
+    private readonly uint blocks;
     private readonly uint columnBlocks;
+    private readonly uint rowBlocks;
 
     /// <summary>Prepares the step.</summary>
     public ScaledCopiesGradientLauncher(CudaDevice device, ScaledCopiesGradientStep step)
     {
         this.step = step;
-        (partRows, parts) = ColumnSumLauncher.Cut(step.Rows);
-        rowKernel = device.Kernels.Load(Request(RowEntry, step.Input.DType));
-        columnKernel = device.Kernels.Load(Request(ColumnEntry, step.Input.DType));
-        partsKernel = parts > 1 ? device.Kernels.Load(Request(PartsEntry, step.Input.DType)) : null;
+        cut = ScaledCopiesGradientCut.Of(step);
+        kernel = device.Kernels.Load(Request(step.Gradient.DType, step.Input.DType));
+        partsKernel = cut.Tiles > 1 || cut.Parts > 1 ? device.Kernels.Load(PartsRequest) : null;
         bool empty = step.Columns == 0 || step.Rows == 0;
-        rowBlocks = empty ? 0 : ElementGrid.Blocks(device, rowKernel, checked(step.Copies * step.Rows), RowsPerBlock);
-        columnBlocks = empty ? 0 : checked((uint)(ElementGrid.DivideUp(step.Columns, ColumnsPerBlock) * parts * step.Copies));
+        blocks = empty ? 0 : checked((uint)(cut.Tiles * cut.Parts * step.Copies));
+        columnBlocks = cut.Parts == 1 ? 0 : checked((uint)ElementGrid.DivideUp(step.Copies * step.Columns, PartsColumns));
+        rowBlocks = cut.Tiles == 1 ? 0 : checked((uint)ElementGrid.DivideUp(step.Copies * step.Rows, PartsThreads));
     }
 
-    /// <summary>Every variant of the three kernels.</summary>
+    /// <summary>Every variant of the first kernel, and the second.</summary>
     public static IEnumerable<KernelRequest> Variants =>
-        from entry in Entries
-        from dtype in ElementGrid.DTypes
-        select Request(entry, dtype);
+    [
+        .. from gradient in ElementGrid.DTypes
+           from input in ElementGrid.DTypes
+           select Request(gradient, input),
+        PartsRequest,
+    ];
 
     /// <inheritdoc/>
-    public override long WorkspaceBytes => partsKernel is null ? 0 : checked(parts * step.Copies * step.Columns * sizeof(float));
+    public override long WorkspaceBytes => checked((RowPartials + ColumnPartials) * sizeof(float));
 
     /// <inheritdoc/>
-    public override int Launches => rowBlocks == 0 ? 0 : partsKernel is null ? 2 : 3;
+    public override int Launches => blocks == 0 ? 0 : partsKernel is null ? 1 : 2;
 
     /// <inheritdoc/>
-    public override string Description => $"{rowKernel.Name} and {columnKernel.Name}({step.Input.DType.Label()}, {parts} parts of {partRows} rows)";
+    public override string Description =>
+        $"{kernel.Name}({step.Gradient.DType.Label()} and {step.Input.DType.Label()}, {cut.Depth}×{cut.Width} threads, {cut.Tiles} tiles of {4 * cut.Width} columns, {cut.Parts} parts of {cut.PartRows} rows)";
+
+    private static KernelRequest PartsRequest => new(File, "scaled_copies_gradient_parts", Options(DType.Float32, DType.Float32)) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+
+    private long RowPartials => cut.Tiles == 1 ? 0 : checked(cut.Tiles * step.Rows * step.Copies);
+
+    private long ColumnPartials => cut.Parts == 1 ? 0 : checked(cut.Parts * step.Copies * step.Columns);
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
+        if (blocks == 0)
+        {
+            return;
+        }
+
+        nint workspace = partsKernel is null ? 0 : addresses[Step.WorkspaceSlot];
         var arguments = new Arguments
         {
             Gradient = addresses[step.Gradient.Slot],
@@ -64,23 +76,30 @@ internal sealed class ScaledCopiesGradientLauncher : CompiledStep
             ColumnScale = addresses[step.ColumnScale.Slot],
             RowGradient = addresses[step.RowGradient.Slot],
             ColumnGradient = addresses[step.ColumnGradient.Slot],
-            Partial = partsKernel is null ? 0 : addresses[Step.WorkspaceSlot],
+            RowPartial = workspace,
+            ColumnPartial = workspace + (nint)(RowPartials * sizeof(float)),
             Rows = step.Rows,
             Columns = step.Columns,
             Stride = step.Stride,
             Copies = step.Copies,
-            PartRows = partRows,
-            Parts = (uint)parts,
+            PartRows = cut.PartRows,
+            Tiles = (uint)cut.Tiles,
+            Parts = (uint)cut.Parts,
             RowByRow = step.Order == CopyOrder.RowByRow ? 1u : 0,
+            Width = (uint)cut.Width,
+            Depth = (uint)cut.Depth,
+            ColumnBlocks = columnBlocks,
         };
-        rowKernel.Launch(arguments, (rowBlocks, 1, 1), ElementGrid.Threads, 0, stream);
-        columnKernel.Launch(arguments, (columnBlocks, 1, 1), ElementGrid.Threads, 0, stream);
-        partsKernel?.Launch(arguments, ((uint)ElementGrid.DivideUp(step.Copies * step.Columns, ElementGrid.Threads), 1, 1), ElementGrid.Threads, 0, stream);
+        kernel.Launch(arguments, (blocks, 1, 1), cut.Threads, cut.SharedBytes, stream, overlaps: true);
+        partsKernel?.Launch(arguments, (checked(columnBlocks + rowBlocks), 1, 1), PartsThreads, PartsSharedBytes, stream, overlaps: true);
     }
 
-    private static KernelRequest Request(string entry, DType dtype) =>
-        new(File, entry, [$"-DTERA_DTYPE={(int)dtype}"]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+    private static ImmutableArray<string> Options(DType gradient, DType input) => [$"-DTERA_GRADIENT={(int)gradient}", $"-DTERA_DTYPE={(int)input}"];
 
+    private static KernelRequest Request(DType gradient, DType input) =>
+        new(File, "scaled_copies_gradient", Options(gradient, input)) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+
+    /// <summary>The layout of <c>tera::ScaledCopiesGradientArguments</c>.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments
     {
@@ -90,13 +109,18 @@ internal sealed class ScaledCopiesGradientLauncher : CompiledStep
         public nint ColumnScale;
         public nint RowGradient;
         public nint ColumnGradient;
-        public nint Partial;
+        public nint RowPartial;
+        public nint ColumnPartial;
         public long Rows;
         public long Columns;
         public long Stride;
         public long Copies;
         public long PartRows;
+        public uint Tiles;
         public uint Parts;
         public uint RowByRow;
+        public uint Width;
+        public uint Depth;
+        public uint ColumnBlocks;
     }
 }

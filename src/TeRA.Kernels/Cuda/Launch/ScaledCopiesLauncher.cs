@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TeRA.Kernels.Steps;
@@ -8,9 +7,18 @@ namespace TeRA.Kernels.Cuda;
 /// <summary>Runs <see cref="ScaledCopiesStep"/> by kernels/elementwise/scaled_copies.cu.</summary>
 internal sealed class ScaledCopiesLauncher : CompiledStep
 {
+    private const int Eight = 8; // columns of a thread
+    private const int Warp = 32;
+    private const int RowsAtOnce = 4;
+    private const int BlocksOfProcessor = 16; // wanted, four at a time
+
     private readonly ScaledCopiesStep step;
     private readonly CudaKernel kernel;
-    private readonly uint width;
+    private readonly int width;
+    private readonly int depth;
+    private readonly long tiles;
+    private readonly long partRows;
+    private readonly long parts;
     private readonly uint blocks;
 
     /// <summary>Prepares the step.</summary>
@@ -18,8 +26,15 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     {
         this.step = step;
         kernel = device.Kernels.Load(Request(step.Input.DType, step.Output.DType));
-        width = (uint)Math.Min(ElementGrid.Threads, (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(1, ElementGrid.DivideUp(step.Columns, 4))));
-        blocks = step.Columns == 0 ? 0 : ElementGrid.Blocks(device, kernel, checked(step.Copies * step.Rows), ElementGrid.Threads / (int)width);
+        long columns = Math.Max(step.Columns, 1), rows = Math.Max(step.Rows, 1), copies = Math.Max(step.Copies, 1);
+        tiles = ElementGrid.DivideUp(columns, Eight * ElementGrid.Threads);
+        width = (int)ElementGrid.DivideUp(ElementGrid.DivideUp(columns, tiles), Eight * Warp) * Warp;
+        depth = ElementGrid.Threads / width;
+        tiles = ElementGrid.DivideUp(columns, Eight * width);
+        long wanted = Math.Max(BlocksOfProcessor * (long)device.Traits.Processors / (tiles * copies), 1);
+        partRows = Math.Min(ElementGrid.DivideUp(ElementGrid.DivideUp(rows, wanted), depth), RowsAtOnce) * depth;
+        parts = ElementGrid.DivideUp(rows, partRows);
+        blocks = step.Columns == 0 || step.Rows == 0 ? 0 : checked((uint)(tiles * parts * step.Copies));
     }
 
     /// <summary>Every variant of the kernel.</summary>
@@ -32,7 +47,7 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     public override int Launches => blocks == 0 ? 0 : 1;
 
     /// <inheritdoc/>
-    public override string Description => $"{kernel.Name}({step.Input.DType.Label()} to {step.Output.DType.Label()}, {width} threads a row, {blocks} blocks)";
+    public override string Description => $"{kernel.Name}({step.Input.DType.Label()} to {step.Output.DType.Label()}, {depth}×{width} threads, {blocks} blocks of {partRows} rows)";
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
@@ -47,10 +62,14 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
             Columns = step.Columns,
             Stride = step.Stride,
             Copies = step.Copies,
+            PartRows = partRows,
+            Tiles = (uint)tiles,
+            Parts = (uint)parts,
             RowByRow = step.Order == CopyOrder.RowByRow ? 1u : 0,
-            Width = width,
+            Width = (uint)width,
+            Depth = (uint)depth,
         };
-        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, 0, stream);
+        kernel.Launch(arguments, (blocks, 1, 1), width * depth, 0, stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType input, DType output) =>
@@ -67,7 +86,11 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
         public long Columns;
         public long Stride;
         public long Copies;
+        public long PartRows;
+        public uint Tiles;
+        public uint Parts;
         public uint RowByRow;
         public uint Width;
+        public uint Depth;
     }
 }
