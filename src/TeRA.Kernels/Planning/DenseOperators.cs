@@ -43,7 +43,7 @@ internal sealed class DenseOperators(WeightUpdate update)
         accumulate = stored is TrainedOperator;
         Operand buffer = stored is TrainedOperator trained
             ? pass.ParameterGradient(trained.Trained, update.Trained[trained.Trained].Name, trained.Rows * trained.Columns)
-            : pass.Scratch("d" + name, pass.Problem.ParameterDType, stored.Rows * stored.Columns);
+            : pass.Scratch("d" + name, SummedDType(pass.Problem), stored.Rows * stored.Columns);
         var view = new MatrixView(buffer, stored.Rows, stored.Columns);
         return operation is TransposedOperator ? view.T : view;
     }
@@ -60,7 +60,7 @@ internal sealed class DenseOperators(WeightUpdate update)
             return;
         }
 
-        Operand gradient = pass.Scratch("d" + name, pass.Problem.ParameterDType, scaled.Rows * scaled.Columns);
+        Operand gradient = pass.Scratch("d" + name, SummedDType(pass.Problem), scaled.Rows * scaled.Columns);
         (Operand matrix, long stride) = Frozen(pass, scaled.Matrix, name);
         TrainedTensor rows = update.Trained[scaled.RowScale], columns = update.Trained[scaled.ColumnScale];
         pass.Add(new ScaledCopiesGradientStep(
@@ -70,6 +70,12 @@ internal sealed class DenseOperators(WeightUpdate update)
             Label = $"gradients of {rows.Name}, {columns.Name} += sums of d{name}", Stride = stride, Copies = scaled.Copies, Order = scaled.Order,
         });
     }
+
+    /// <summary>
+    /// Of a matrix's gradient that only its sums are needed of: bfloat16 where activations are, which halves its traffic and has float32's range. Float16 would lose
+    /// small ones.
+    /// </summary>
+    private static DType SummedDType(LayerProblem problem) => problem.DType == DType.BFloat16 ? DType.BFloat16 : problem.ParameterDType;
 
     /// <summary>The operator as it lies in memory.</summary>
     private static UpdateOperator Stored(UpdateOperator operation) => operation is TransposedOperator transposed ? transposed.Inner : operation;
