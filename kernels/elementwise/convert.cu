@@ -2,6 +2,7 @@
 //
 // TERA_INPUT, TERA_OUTPUT: 0 float32, 1 bfloat16, 2 float16.
 #include "elementwise/quads.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera {
 
@@ -15,6 +16,8 @@ struct ConvertArguments {
 
 extern "C" __global__ void __launch_bounds__(256) convert_elements(const __grid_constant__ tera::ConvertArguments p) {
     using namespace tera;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const bool aligned = quad_aligned<TERA_INPUT>(p.input) && quad_aligned<TERA_OUTPUT>(p.output);
     for (i64 i = first_quad(); i < p.count; i += quad_stride()) {
         float v[4];

@@ -15,6 +15,7 @@
 #include "gemm/output.cuh"
 #include "gemm/wgmma_engine.cuh"
 #include "ptx/cluster.cuh"
+#include "ptx/griddepcontrol.cuh"
 
 namespace tera {
 
@@ -160,8 +161,9 @@ struct Staging {
     template <int To>
     static __device__ __forceinline__ void finish(const WgmmaThinProductArguments& p, unsigned tile, const Work& work)
     {
-        constexpr int kGroups = kTileColumns / 4, kStep = TERA_PARTS * kConsumerThreads, kAtOnce = 4;
-        static_assert(kTileRows * kGroups % (kAtOnce * kStep) == 0, "every thread has the same number of groups");
+        constexpr int kGroups = kTileColumns / 4, kStep = TERA_PARTS * kConsumerThreads;
+        constexpr int kAtOnce = kTileRows * kGroups / kStep < 4 ? kTileRows * kGroups / kStep : 4;
+        static_assert(kAtOnce > 0 && kTileRows * kGroups % (kAtOnce * kStep) == 0, "every thread has the same number of groups");
         const bool whole = p.n % 4 == 0;
         const i64 first_m = Transposed ? 0 : work.row, first_n = Transposed ? work.row : 0, offset = first_m * p.n + first_n;
         auto* c = static_cast<typename Element<To>::Storage*>(p.c) + offset;
@@ -234,8 +236,13 @@ extern "C" __global__ void __cluster_dims__(1, TERA_PARTS, 1) __launch_bounds__(
     if (threadIdx.x == 0) {
         init_ring<kStages>(s.full, s.empty, kConsumers);
         fence_barriers();
+    } else if (threadIdx.x == kConsumerThreads) {
+        ptx::prefetch_tensormap(&p.long_operand);
+        ptx::prefetch_tensormap(&p.thin_operand);
     }
     __syncthreads();
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     const int begin = blockIdx.y * p.part_length;
     const Work work{static_cast<int>(blockIdx.x) * kRows, begin, min(p.k, begin + p.part_length)};
     if (threadIdx.x >= kConsumerThreads) {

@@ -135,7 +135,7 @@ void thin_product(int length, int width, int k, bool transposed, bool single, bo
     p.add = !add ? nullptr : single ? static_cast<void*>(c_single.data()) : added.data();
     p.k = k, p.part_length = tiles(tiles(k, TERA_PARTS), kDepth) * kDepth, p.transposed = transposed;
     p.thin_boxes = boxes, p.thin_bytes = TERA_THIN_CONTIGUOUS ? boxes * kBoxBytes : width * 128;
-    emulated::launch(tiles(length, kRows), TERA_PARTS, kThreads, [&] { wgmma_thin_product(p); }, TERA_PARTS);
+    emulated::launch(tiles(length, kRows), TERA_PARTS, kThreads, [&] { wgmma_thin_product(p); }, TERA_PARTS, true);
     for (int row = 0; row < length; ++row) {
         for (int column = 0; column < width; ++column) {
             const int at = transposed ? column * length + row : row * width + column;

@@ -35,7 +35,7 @@ internal sealed class ConvertLauncher : CompiledStep
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
         var arguments = new Arguments { Input = addresses[step.Input.Slot], Output = addresses[step.Output.Slot], Count = step.Count };
-        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, 0, stream);
+        kernel.Launch(arguments, (blocks, 1, 1), ElementGrid.Threads, 0, stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType input, DType output) =>

@@ -95,7 +95,7 @@ internal sealed class WgmmaThinProductLauncher : CompiledStep
             ThinBytes = thinContiguous ? boxes * BoxLength * RowBytes : (int)ShortSide * RowBytes,
             Transposed = transposed ? 1 : 0,
         };
-        kernel.Launch(arguments, ((uint)Tiles, (uint)schedule.Parts, 1), schedule.Threads, schedule.SharedBytes, stream);
+        kernel.Launch(arguments, ((uint)Tiles, (uint)schedule.Parts, 1), schedule.Threads, schedule.SharedBytes, stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType dtype, bool longContiguous, bool thinContiguous, WgmmaThinProductSchedule schedule)
