@@ -10,7 +10,7 @@ namespace TeRA.Kernels.Cuda;
 internal sealed class VectorMarginalsLauncher : CompiledStep
 {
     private const string File = "elementwise/vectors.cu";
-    private const long LongSum = 2048;
+    private const long LongSum = 64; // a round through memory takes longer than the sum over a block
     private const int WarpsPerBlock = ElementGrid.Threads / 32;
 
     private static readonly KernelRequest Short = new(File, "vector_marginals_short", []) { ArgumentBytes = Unsafe.SizeOf<VectorsArguments>() };
