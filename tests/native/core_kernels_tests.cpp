@@ -3,12 +3,12 @@
 #include "check.h"
 #include "emulated/cuda.h"
 
-#include "gemm/core_expansion.cu"
+#include "gemm/block_operands.cu"
 #include "gemm/core_marginals.cu"
 #include "gemm/core_projection_sum.cu"
-#include "random/kronecker_matrix.cu"
 
 #include <cmath>
+#include <cstring>
 
 using namespace tera;
 using namespace tera::gemm;
@@ -31,26 +31,79 @@ emulated::Global<float> numbers(i64 count)
     return values;
 }
 
-void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, int distribution)
+/// Blocks for what the arguments describe, and for the diagonals that are wanted.
+void launch_operands(BlockOperandsArguments& p)
+{
+    CoreExpansionArguments& e = p.expansion;
+    e.place_blocks = e.output == nullptr ? 0 : e.over_columns ? tiles(e.rest, kQuadColumns) * tiles(e.core.rows, kQuadRows) : tiles(e.rest * e.core.columns, kPlaces);
+    e.blocks = e.place_blocks * tiles(e.out, kOuts);
+    const i64 written = (e.scale[kInner].output ? e.scale[kInner].count : 0) + (e.scale[kOuter].output ? e.scale[kOuter].count : 0);
+    emulated::launch(e.blocks + p.matrix.blocks + tiles(written, kOperandThreads), 1, kOperandThreads, [&] { block_operands(p); }, 1, true);
+}
+
+/// A diagonal of `count` numbers as that many vectors; values[] holds them.
+Diagonal diagonal_of(i64 count, int vectors, std::vector<emulated::Global<float>>& values)
+{
+    Diagonal diagonal{};
+    diagonal.vectors = vectors, diagonal.count = count;
+    for (int m = 0; m < vectors; ++m) {
+        u32 length = m + 1 == vectors ? count : 1;
+        for (u32 divisor = 2; m + 1 < vectors && length == 1 && divisor < count; ++divisor) {
+            length = count % divisor == 0 ? divisor : 1;
+        }
+        count /= length;
+        diagonal.length[m] = length;
+        values.push_back(numbers(length));
+        diagonal.values[m] = values.back().data();
+    }
+    return diagonal;
+}
+
+/// From the first vector to the last, as outer_vectors multiplies them.
+std::vector<float> product_of(const Diagonal& diagonal)
+{
+    std::vector<float> product(1, 1.0f);
+    for (u32 m = 0; m < diagonal.vectors; ++m) {
+        std::vector<float> longer;
+        for (const float before : product) {
+            for (u32 i = 0; i < diagonal.length[m]; ++i) {
+                longer.push_back(before * diagonal.values[m][i]);
+            }
+        }
+        product = longer;
+    }
+    return product;
+}
+
+template <class T>
+bool same_bits(const T& a, const T& b, std::size_t count)
+{
+    return std::memcmp(a.data(), b.data(), count * sizeof(a[0])) == 0;
+}
+
+void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, int distribution, int vectors)
 {
     const i64 r = over ? other : in * rest, s = over ? in * rest : other, count = out * rest * other;
-    emulated::Global<float> inner = numbers(in * rest), outer = numbers(other);
-    emulated::Global<E::Storage> output(count + 8);
-    CoreExpansionArguments p{};
-    p.output = output.data(), p.inner = inner.data(), p.outer = outer.data();
-    p.core = {source_of(distribution, 0), r, s};
-    p.factor = source_of(distribution, 7);
-    p.rest = rest, p.in = in, p.out = out, p.in_step = contract ? out : 1, p.out_step = contract ? 1 : in;
-    p.alpha = 0.5f, p.over_columns = over;
-    const u32 blocks = over ? tiles(rest, kQuadColumns) * tiles(r, kQuadRows) : tiles(rest * s, kPlaces);
-    emulated::launch(blocks, tiles(out, kOuts), kExpansionThreads, [&] { core_expansion(p); }, 1, true);
+    std::vector<emulated::Global<float>> values;
+    emulated::Global<E::Storage> output(count + 8), again(count + 8), f(24), g(24);
+    BlockOperandsArguments p{};
+    CoreExpansionArguments& e = p.expansion;
+    e.output = output.data();
+    e.scale[kInner] = diagonal_of(in * rest, vectors, values), e.scale[kOuter] = diagonal_of(other, (vectors + 1) % (kMostVectors + 1), values);
+    e.core = {source_of(distribution, 0), r, s};
+    e.factor = source_of(distribution, 7);
+    e.rest = rest, e.in = in, e.out = out, e.in_step = contract ? out : 1, e.out_step = contract ? 1 : in;
+    e.alpha = 0.5f, e.over_columns = over;
+    const std::vector<float> inner = vectors > 0 ? product_of(e.scale[kInner]) : std::vector<float>(in * rest, 1.0f);
+    const std::vector<float> outer = e.scale[kOuter].vectors > 0 ? product_of(e.scale[kOuter]) : std::vector<float>(other, 1.0f);
+    launch_operands(p);
     for (i64 o = 0; o < out; ++o) {
         for (i64 i = 0; i < rest; ++i) {
             for (i64 j = 0; j < other; ++j) {
                 double sum = 0, size = 0;
                 for (i64 k = 0; k < in; ++k) {
                     const i64 c = k * rest + i, number = over ? j * s + c : c * s + j;
-                    const double term = 0.5 * random_element(p.factor, o * p.out_step + k * p.in_step) * inner[c] * outer[j] * random_element(p.core.source, number);
+                    const double term = 0.5 * random_element(e.factor, o * e.out_step + k * e.in_step) * inner[c] * outer[j] * random_element(e.core.source, number);
                     sum += term;
                     size += std::fabs(term);
                 }
@@ -63,6 +116,33 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     for (i64 i = count; i < count + 8; ++i) {
         check(E::decode(output[i]) == 0, "nothing behind the output is written");
     }
+
+    // The same beside a matrix and the diagonals, and from diagonals in memory: no bit changes.
+    p.matrix.output = f.data(), p.matrix.count = 24, p.matrix.columns = 4, p.matrix.factors = source_of(distribution, 0), p.matrix.alpha = 0.25f;
+    p.matrix.modes = 2, p.matrix.places = 20, p.matrix.blocks = 1;
+    p.matrix.mode[0] = {3, 2, 3, 1, 2, 0}, p.matrix.mode[1] = {4, 2, 2, 1, 2, 8};
+    emulated::Global<float> d(in * rest, NAN), c(other, NAN);
+    e.output = again.data();
+    e.scale[kInner].output = vectors > 0 ? d.data() : nullptr, e.scale[kOuter].output = e.scale[kOuter].vectors > 0 ? c.data() : nullptr;
+    launch_operands(p);
+    check(same_bits(output, again, count + 8), "an expansion beside others has its bits");
+    for (i64 i = 0; vectors > 0 && i < in * rest; ++i) {
+        check(d[i] == inner[i], "inner %lld is %g, not %g", i, d[i], inner[i]);
+    }
+    for (i64 i = 0; e.scale[kOuter].vectors > 0 && i < other; ++i) {
+        check(c[i] == outer[i], "outer %lld is %g, not %g", i, c[i], outer[i]);
+    }
+    for (Diagonal& scale : e.scale) {
+        if (scale.vectors > 0) {
+            scale.values[0] = scale.output, scale.length[0] = scale.count, scale.vectors = 1, scale.output = nullptr;
+        }
+    }
+    std::memset(again.data(), 0, (count + 8) * sizeof(again[0]));
+    launch_operands(p);
+    check(same_bits(output, again, count + 8), "an expansion from diagonals in memory has its bits");
+    p.expansion = {}, p.matrix.output = g.data();
+    launch_operands(p);
+    check(same_bits(f, g, 24), "a matrix alone has its bits");
 }
 
 void marginals(i64 r, i64 s, u32 tile_rows, int shift, int layers, int distribution)
@@ -105,7 +185,8 @@ struct Size {
 
 void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks, int distribution)
 {
-    KroneckerMatrixArguments p{};
+    BlockOperandsArguments operands{};
+    KroneckerMatrixArguments& p = operands.matrix;
     i64 rows = 1, columns = 1;
     u32 place = 0;
     for (u32 m = 0; m < sizes.size(); ++m) {
@@ -116,8 +197,8 @@ void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks
     emulated::Global<E::Storage> output(rows * columns);
     p.output = output.data(), p.count = rows * columns, p.columns = columns;
     p.factors = source_of(distribution, 0), p.alpha = 0.5f;
-    p.modes = static_cast<u32>(sizes.size()), p.places = place;
-    emulated::launch(blocks, 1, kMatrixThreads, [&] { kronecker_matrix(p); }, 1, true);
+    p.modes = static_cast<u32>(sizes.size()), p.places = place, p.blocks = blocks;
+    launch_operands(operands);
     for (i64 row = 0; row < rows; ++row) {
         for (i64 column = 0; column < columns; ++column) {
             double product = 0.5;
@@ -136,11 +217,12 @@ void run()
 {
     for (int distribution = 0; distribution < 4; ++distribution) {
         for (const bool over : {false, true}) {
-            expansion(8, 16, 8, 40, over, false, distribution);
-            expansion(5, 3, 7, 9, over, distribution % 2 == 0, distribution);
-            expansion(12, 70, 2, 36, over, distribution % 2 == 1, distribution);
-            expansion(1, 1, 1, 1, over, false, distribution);
-            expansion(2, 2, 40, 3, over, false, distribution);
+            expansion(8, 16, 8, 40, over, false, distribution, 3);
+            expansion(5, 3, 7, 9, over, distribution % 2 == 0, distribution, 2);
+            expansion(12, 70, 2, 36, over, distribution % 2 == 1, distribution, distribution);
+            expansion(1, 1, 1, 1, over, false, distribution, 1);
+            expansion(2, 2, 40, 3, over, false, distribution, 4);
+            expansion(9, 5, 150, 1, over, false, distribution, 0);
         }
         marginals(33, 264, 16, 0, TERA_DTYPE == kFloat32 ? 5 : 1, distribution);
         marginals(20, 520, 8, 1, 1, distribution);

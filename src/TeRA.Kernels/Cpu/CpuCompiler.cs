@@ -17,6 +17,7 @@ internal static class CpuCompiler
         CoreMarginalsStep s => s.H.DType == DType.Float64 ? new CpuCoreMarginals<double>(pool, s) : new CpuCoreMarginals<float>(pool, s),
         CoreExpansionStep s => s.Output.DType == DType.Float64 ? new CpuCoreExpansion<double>(pool, s) : new CpuCoreExpansion<float>(pool, s),
         KroneckerMatrixStep s => s.Output.DType == DType.Float64 ? new CpuKroneckerMatrix<double>(pool, s) : new CpuKroneckerMatrix<float>(pool, s),
+        BlockOperandsStep s => new CpuSequence(pool, [.. s.Diagonals is null ? [] : new[] { Create(pool, s.Diagonals) }, Create(pool, s.Modes), Create(pool, s.Core)]),
         KroneckerStep s => s.Output.DType == DType.Float64 ? new CpuKronecker<double>(pool, s) : new CpuKronecker<float>(pool, s),
         OuterVectorsStep { More.Length: > 0 } s => new CpuSequence(pool, [Create(pool, s with { More = [] }), .. s.More.Select(more => Create(pool, more))]),
         OuterVectorsStep s => s.Output.DType == DType.Float64 ? new CpuOuterVectors<double>(pool, s) : new CpuOuterVectors<float>(pool, s),

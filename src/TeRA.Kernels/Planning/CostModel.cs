@@ -58,6 +58,7 @@ internal static class CostModel
         FillRandomStep fill => (double)fill.Core.R * fill.Core.S,
         KroneckerStep { Core: { } core } => (double)core.R * core.S,
         CoreExpansionStep expansion => (double)expansion.Core.R * expansion.Core.S,
+        BlockOperandsStep operands => (double)operands.Core.Core.R * operands.Core.Core.S,
         CoreMarginalsStep marginals => (double)marginals.Core.R * marginals.Core.S,
         CoreProductStep product => (double)product.Core.R * product.Core.S * Tiles(product.Tokens, traits),
         CoreProjectionStep projection => (double)projection.Core.R * projection.Core.S,

@@ -42,7 +42,8 @@ internal static class HopperCosts
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
         KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is not null => Modes(modes, traits),
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null => Projection(projection, traits),
-        CoreExpansionStep expansion => ExpansionSeconds + (expansion.Operations / traits.SingleOperationsPerSecond) + Generation(expansion.Core),
+        CoreExpansionStep expansion => Expansion(expansion, traits),
+        BlockOperandsStep operands => Expansion(operands.Core, traits),
         CoreMarginalsStep marginals => traits.LaunchSeconds + Generation(marginals.Core),
         OuterVectorsStep => VectorSeconds,
         VectorMarginalsStep marginals => MarginalSeconds + (marginals.More.Select(step => step.Length).Append(marginals.Length).Max() * MarginalNumberSeconds),
@@ -63,6 +64,9 @@ internal static class HopperCosts
         double bytes = (double)step.Core.R * step.Core.S * sizeof(float);
         return Product(WgmmaProjectionLauncher.Product(step), traits) + traits.LaunchSeconds + (bytes / traits.BytesPerSecond) + Generation(step.Core);
     }
+
+    private static double Expansion(CoreExpansionStep step, DeviceTraits traits) =>
+        ExpansionSeconds + (step.Operations / traits.SingleOperationsPerSecond) + Generation(step.Core);
 
     private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
 

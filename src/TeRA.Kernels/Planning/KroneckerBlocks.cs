@@ -39,53 +39,53 @@ internal static class KroneckerBlocks
             return null;
         }
 
-        Operand d = operands.D(pass), e = operands.E(pass);
+        (Operand d, Operand e, OuterVectorsStep? diagonals) = operands.PlanDiagonals(pass);
+        KroneckerMatrixStep modes = Modes(pass, side, rest, out double lacking);
+        CoreExpansionStep core = Core(pass, operands, (d, e), side, lacking * Math.ScaleB(operands.Alpha, contracted.FeatureShift), out double left);
+        pass.Add(new BlockOperandsStep(diagonals, modes, core) { Label = string.Join(", ", new Step?[] { diagonals, modes, core }.OfType<Step>().Select(step => step.Label)) });
         Operand contraction = overColumns ? operands.Q(pass) : operands.P(pass);
-        Operand f = AddModes(pass, side, rest, out double lacking);
-        Operand m = AddCore(pass, operands, (d, e), side, lacking * Math.ScaleB(operands.Alpha, contracted.FeatureShift), out CoreExpansionStep core, out double left);
         (long tokens, string name) = (pass.Problem.Tokens, overColumns ? "Q" : "P");
         Operand z = pass.Scratch("Z", pass.Problem.DType, tokens * core.Rows);
-        pass.Add(new MatrixProductStep(contraction, m, z, tokens, core.Rows, core.Columns)
+        pass.Add(new MatrixProductStep(contraction, core.Output, z, tokens, core.Rows, core.Columns)
         {
             Label = $"Z = {(left == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{left:G4}·"))}{name}·Mᵀ", LayoutB = Layout.Transposed, Alpha = left,
         });
-        return joined with { Blocks = joined.Blocks! with { A = z, B = f } };
+        return joined with { Blocks = joined.Blocks! with { A = z, B = modes.Output } };
     }
 
     /// <summary>F = the modes after the first, in units, with a power of two that keeps it about as large as the factors over the root of its sums' length.</summary>
-    /// <param name="pass">Where the step goes.</param>
+    /// <param name="pass">Where the buffer goes.</param>
     /// <param name="side">Whose modes.</param>
     /// <param name="rest">They.</param>
     /// <param name="lacking">What F is to be multiplied by.</param>
-    private static Operand AddModes(PassBuilder pass, KroneckerSide side, ImmutableArray<KroneckerMode> rest, out double lacking)
+    private static KroneckerMatrixStep Modes(PassBuilder pass, KroneckerSide side, ImmutableArray<KroneckerMode> rest, out double lacking)
     {
         var step = new KroneckerMatrixStep(default, rest, side.Source) { Label = "" };
         double units = Math.Pow(side.Source.Distribution.Unit, rest.Length);
         int power = (int)Math.Round(Math.Log2(units)) - HalfLog(step.In);
         lacking = Math.ScaleB(units, -power);
-        Operand f = pass.Scratch("F", pass.Problem.DType, step.Out * step.In);
-        pass.Add(step with { Output = f, Label = $"F = {Power(power)}·{side.Factors(1)}{InUnits(units)}", Alpha = Math.ScaleB(1 / units, power) });
-        return f;
+        return step with
+        {
+            Output = pass.Scratch("F", pass.Problem.DType, step.Out * step.In), Label = $"F = {Power(power)}·{side.Factors(1)}{InUnits(units)}", Alpha = Math.ScaleB(1 / units, power),
+        };
     }
 
     /// <summary>
     /// M, the core with the first mode, in units. The power of two nearest to the <paramref name="factor"/> of the whole term is in it, which makes Z about as
     /// large as the term; what is left of the factor goes to Z, since in M it would be rounded alike in all elements that are alike.
     /// </summary>
-    private static Operand AddCore(
-        PassBuilder pass, KroneckerOperands operands, (Operand D, Operand E) scales, KroneckerSide side, double factor, out CoreExpansionStep step, out double left)
+    private static CoreExpansionStep Core(
+        PassBuilder pass, KroneckerOperands operands, (Operand D, Operand E) scales, KroneckerSide side, double factor, out double left)
     {
         bool overColumns = side == operands.Columns;
         double units = side.Source.Distribution.Unit * operands.Core.Source.Distribution.Unit, whole = factor * units;
         int power = whole == 0 ? 0 : (int)Math.Round(Math.Log2(Math.Abs(whole)));
         left = Math.ScaleB(whole, -power);
-        step = new CoreExpansionStep(default, side.Expand[0], scales.D, scales.E, side.Source, operands.Core)
+        var step = new CoreExpansionStep(default, side.Expand[0], scales.D, scales.E, side.Source, operands.Core)
         {
             Label = $"M = {Power(power)}·({side.Factor}₁⊗1)·{(overColumns ? "(d∘G∘e)ᵀ" : "(d∘G∘e)")}{InUnits(units)}", OverColumns = overColumns, Alpha = Math.ScaleB(1 / units, power),
         };
-        Operand m = pass.Scratch("M", pass.Problem.DType, step.Rows * step.Columns);
-        pass.Add(step with { Output = m });
-        return m;
+        return step with { Output = pass.Scratch("M", pass.Problem.DType, step.Rows * step.Columns) };
     }
 
     private static string InUnits(double units) => units == 1 ? "" : " in units";

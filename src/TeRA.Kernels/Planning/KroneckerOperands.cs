@@ -28,6 +28,21 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
     /// <summary>e.</summary>
     public Operand E(PassBuilder pass) => Diagonals(pass).E;
 
+    /// <summary>
+    /// d and e with the step that makes them, the outer products of both sides' vectors in one launch, for the caller to add; null where the pass has them.
+    /// Forward leaves them for backward: R + S numbers.
+    /// </summary>
+    public (Operand D, Operand E, OuterVectorsStep? Step) PlanDiagonals(PassBuilder pass)
+    {
+        if (pass.Known(rows.Scale) is { } d && pass.Known(columns.Scale) is { } e)
+        {
+            return (d, e, null);
+        }
+
+        OuterVectorsStep first = Outer(pass, rows), second = Outer(pass, columns);
+        return (first.Output, second.Output, first with { Label = $"{first.Label}, {second.Label}", More = [second] });
+    }
+
     /// <summary>d's or e's vectors, for kernels that scale factors.</summary>
     public ImmutableArray<Operand> Scales(PassBuilder pass, KroneckerSide side) => [.. side.Vectors(pass, update).Select(vector => vector.Operand)];
 
@@ -56,17 +71,15 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
         return output;
     }
 
-    /// <summary>The outer products of both sides' vectors, in one launch. Forward leaves them for backward: R + S numbers.</summary>
     private (Operand D, Operand E) Diagonals(PassBuilder pass)
     {
-        if (pass.Known(rows.Scale) is { } d && pass.Known(columns.Scale) is { } e)
+        (Operand d, Operand e, OuterVectorsStep? step) = PlanDiagonals(pass);
+        if (step is not null)
         {
-            return (d, e);
+            pass.Add(step);
         }
 
-        OuterVectorsStep first = Outer(pass, rows), second = Outer(pass, columns);
-        pass.Add(first with { Label = $"{first.Label}, {second.Label}", More = [second] });
-        return (first.Output, second.Output);
+        return (d, e);
     }
 
     private OuterVectorsStep Outer(PassBuilder pass, KroneckerSide side)

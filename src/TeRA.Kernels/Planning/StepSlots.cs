@@ -14,6 +14,7 @@ internal static class StepSlots
         CoreExpansionStep s => Slots(s.Output, s.RowScale, s.ColumnScale),
         CoreMarginalsStep s => Slots(s.H, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
         KroneckerMatrixStep s => Slots(s.Output),
+        BlockOperandsStep s => [.. s.Diagonals is null ? [] : Of(s.Diagonals), .. Of(s.Modes), .. Of(s.Core)],
         CoreProjectionStep s => Slots(s.Q, s.P, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
         OuterVectorsStep s => [.. s.Vectors.Select(vector => vector.Operand.Slot), s.Output.Slot, .. s.More.SelectMany(Of)],
         VectorMarginalsStep s => [s.Full.Slot, .. s.Vectors.Select(vector => vector.Operand.Slot), .. s.Gradients.Select(gradient => gradient.Slot), .. s.More.SelectMany(Of)],

@@ -65,6 +65,51 @@ internal sealed class CoreStepsGpuTests
         Check.That(Comparer.SameBits("F", run.ReadBytes(step.Output.Slot), cpu.ReadBytes(step.Output.Slot)), run.Description);
     }
 
+    [Test]
+    public void Block_operands_have_the_bits_of_their_parts(
+        [ValueSource(nameof(DTypes))] DType dtype, [ValueSource(nameof(Expansions))] (long In, long Out, long R, long S) size, [Values] bool overColumns, [Values(1, 2, 5)] int vectors)
+    {
+        using StepRunner run = new(DeviceUnderTest.Cuda), apart = new(DeviceUnderTest.Cuda);
+        BlockOperandsStep step = Operands(run, dtype, size, overColumns, vectors), same = Operands(apart, dtype, size, overColumns, vectors);
+        run.Run(step);
+        foreach (Step part in new Step[] { same.Diagonals!, same.Modes, same.Core })
+        {
+            apart.Run(part);
+        }
+
+        foreach (Operand output in new[] { step.Diagonals!.Output, step.Diagonals.More[0].Output, step.Modes.Output, step.Core.Output })
+        {
+            Check.That(Comparer.SameBits($"slot {output.Slot}", run.ReadBytes(output.Slot), apart.ReadBytes(output.Slot)), run.Description);
+        }
+    }
+
+    // Diagonals of so many vectors, all but the first of two numbers or one.
+    private static BlockOperandsStep Operands(StepRunner run, DType dtype, (long In, long Out, long R, long S) size, bool overColumns, int vectors)
+    {
+        (long r, long s) = overColumns ? (size.S, size.R) : (size.R, size.S);
+        OuterVectorsStep Outer(string name, long length, ulong seed)
+        {
+            var values = new List<VectorOperand>();
+            for (int i = vectors - 1; i >= 0; i--)
+            {
+                long own = i == 0 ? length : length % 2 == 0 ? 2 : 1;
+                values.Insert(0, new VectorOperand(run.Input($"{name}{i}", DType.Float32, SeededValues.Normal(own, seed + (ulong)i, DType.Float32)), own));
+                length /= own;
+            }
+
+            return new OuterVectorsStep([.. values], run.Output(name, DType.Float32, values.Aggregate(1L, (product, vector) => product * vector.Length))) { Label = name };
+        }
+
+        OuterVectorsStep d = Outer("d", r, 10), e = Outer("e", s, 20);
+        var source = new RandomSource(3, Distribution.Normal);
+        Operand m = run.Output("M", dtype, size.R / size.In * size.Out * size.S);
+        return new BlockOperandsStep(d with { More = [e] }, Matrix(run, dtype, contract: false),
+            new CoreExpansionStep(m, new KroneckerMode(4, size.Out, size.In, Contract: false), d.Output, e.Output, source, new CoreSource(source, 0, r, s))
+            {
+                Label = "expansion", OverColumns = overColumns, Alpha = 0.7,
+            }) { Label = "operands" };
+    }
+
     private static CoreExpansionStep Expansion(StepRunner run, DType dtype, (long In, long Out, long R, long S) size, bool overColumns)
     {
         (long r, long s) = overColumns ? (size.S, size.R) : (size.R, size.S);

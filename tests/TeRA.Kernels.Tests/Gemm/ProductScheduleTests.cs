@@ -83,8 +83,9 @@ internal sealed class ProductScheduleTests
         Assert.That(Unsafe.SizeOf<CoreProjectionLauncher.Arguments>(), Is.EqualTo(112));
         Assert.That(Unsafe.SizeOf<CoreSumLauncher.Arguments>(), Is.EqualTo(64));
         Assert.That(Unsafe.SizeOf<CoreMarginalsPass.Arguments>(), Is.EqualTo(96));
-        Assert.That(Unsafe.SizeOf<CoreExpansionLauncher.Arguments>(), Is.EqualTo(120));
-        Assert.That(Unsafe.SizeOf<KroneckerMatrixLauncher.Arguments>(), Is.EqualTo(64 + (32 * 24)));
+        Assert.That(Unsafe.SizeOf<Diagonal>(), Is.EqualTo(64));
+        Assert.That(Unsafe.SizeOf<CoreExpansionArguments>(), Is.EqualTo(112 + (2 * 64)));
+        Assert.That(Unsafe.SizeOf<KroneckerMatrixArguments>(), Is.EqualTo(64 + (32 * 24)));
     });
 
     [Test]

@@ -32,16 +32,17 @@ internal sealed class JoinedMutantTests
         Mutant.Of<MatrixProductStep>("a block's sums are one term too short", step => step.Blocks is { } blocks ? step with { Blocks = blocks with { K = blocks.K - 1 } } : null, Kronecker),
         Mutant.Of<MatrixProductStep>("blocks are half as wide", step => step.Blocks is { } blocks ? step with { Blocks = blocks with { Columns = blocks.Columns / 2, K = blocks.K / 2 } } : null, Kronecker),
         Mutant.Of<MatrixProductStep>("the blocks' factor is used transposed", step => step.Blocks is { } blocks ? step with { Blocks = blocks with { LayoutB = Flip(blocks.LayoutB) } } : null, Square),
-        Mutant.Of<CoreExpansionStep>("d and e are exchanged", step => step with { RowScale = step.ColumnScale, ColumnScale = step.RowScale }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("d is forgotten", step => step with { RowScale = null }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("e is forgotten", step => step with { ColumnScale = null }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("α is applied twice", step => step with { Alpha = step.Alpha * Kronecker.Update.Alpha }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("a power of two is lost", step => step with { Alpha = step.Alpha / 2 }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("rows and columns are exchanged", step => step with { OverColumns = !step.OverColumns }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("the first mode comes from the second's stream", step => step with { First = step.First with { Stream = step.First.Stream + 1 } }, Kronecker),
-        Mutant.Of<CoreExpansionStep>("the core is drawn from stream 1", step => step with { Core = step.Core with { Stream = 1 } }, Kronecker),
-        Mutant.Of<KroneckerMatrixStep>("the last modes run in the wrong order", step => step with { Modes = [.. step.Modes.Reverse()] }, Kronecker),
-        Mutant.Of<KroneckerMatrixStep>("the last modes lose their power of two", step => step with { Alpha = 1 }, Kronecker),
+        OfCore("d and e are exchanged", step => step with { RowScale = step.ColumnScale, ColumnScale = step.RowScale }),
+        OfCore("d is forgotten", step => step with { RowScale = null }),
+        OfCore("e is forgotten", step => step with { ColumnScale = null }),
+        OfCore("α is applied twice", step => step with { Alpha = step.Alpha * Kronecker.Update.Alpha }),
+        OfCore("a power of two is lost", step => step with { Alpha = step.Alpha / 2 }),
+        OfCore("rows and columns are exchanged", step => step with { OverColumns = !step.OverColumns }),
+        OfCore("the first mode comes from the second's stream", step => step with { First = step.First with { Stream = step.First.Stream + 1 } }),
+        OfCore("the core is drawn from stream 1", step => step with { Core = step.Core with { Stream = 1 } }),
+        Mutant.Of<BlockOperandsStep>("d's vectors are multiplied in the wrong order", step => step.Diagonals is { } d ? step with { Diagonals = d with { Vectors = [.. d.Vectors.Reverse()] } } : null, Kronecker),
+        OfModes("the last modes run in the wrong order", step => step with { Modes = [.. step.Modes.Reverse()] }),
+        OfModes("the last modes lose their power of two", step => step with { Alpha = 1 }),
         Mutant.Of<MatrixProductStep>("α is forgotten before a low-rank block", step => step.Blocks is null && step.LayoutA == Layout.Normal ? step with { Alpha = 1 } : null, LowRank),
         Mutant.Of<MatrixProductStep>("α is applied to the gradients twice", step => step.LayoutA == Layout.Transposed ? step with { Alpha = step.Alpha * LowRank.Update.Alpha } : null, LowRank),
         Mutant.Of<MatrixProductStep>("the last token is dropped from dW", step => step.LayoutA == Layout.Transposed ? step with { K = step.K - 1 } : null, Full),
@@ -74,6 +75,12 @@ internal sealed class JoinedMutantTests
 
     private static VerificationRow[] Verify(Device device, VerificationCase problem) =>
         [.. LayerVerification.Run(problem == Full ? new PlanningFor(device, SlowTensorCores) : new PlanningFor(device, Hopper), problem, new AdaptedLinearOptions { Path = problem == Full ? ExecutionPath.Merged : ExecutionPath.Factored })];
+
+    private static Mutant OfCore(string name, Func<CoreExpansionStep, CoreExpansionStep> alter) =>
+        Mutant.Of<BlockOperandsStep>(name, step => step with { Core = alter(step.Core) }, Kronecker);
+
+    private static Mutant OfModes(string name, Func<KroneckerMatrixStep, KroneckerMatrixStep> alter) =>
+        Mutant.Of<BlockOperandsStep>(name, step => step with { Modes = alter(step.Modes) }, Kronecker);
 
     private static Layout Flip(Layout layout) => layout == Layout.Normal ? Layout.Transposed : Layout.Normal;
 }

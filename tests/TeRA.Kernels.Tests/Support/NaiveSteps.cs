@@ -22,6 +22,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             case CoreExpansionStep s: CoreExpansion(s); break;
             case CoreMarginalsStep s: CoreMarginals(s); break;
             case KroneckerMatrixStep s: memory.Write(s.Output, Array.ConvertAll(KroneckerMatrix(s.Modes, s.Factors), value => Of(s.Alpha) * value)); break;
+            case BlockOperandsStep s: BlockOperands(s); break;
             case OuterVectorsStep s: OuterVectors(s); break;
             case VectorMarginalsStep s: VectorMarginals(s); break;
             case ConvertStep s: memory.Write(s.Output, Read(s.Input, s.Count)); break;
@@ -229,6 +230,14 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         }
 
         memory.Write(s.Output, output);
+    }
+
+    private void BlockOperands(BlockOperandsStep s)
+    {
+        foreach (Step part in new Step?[] { s.Diagonals, s.Modes, s.Core }.OfType<Step>())
+        {
+            Run(part);
+        }
     }
 
     private void CoreMarginals(CoreMarginalsStep s)

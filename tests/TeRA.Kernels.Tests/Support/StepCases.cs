@@ -33,7 +33,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. BlockProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. BlockProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. BlockOperands(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -364,6 +364,49 @@ internal static class StepCases
         return new BoundStep(step, [output], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
     }
 
+    private static IEnumerable<StepCase> BlockOperands()
+    {
+        // (rows' ranks, columns' ranks, features of the first mode): one vector, as many as the kernel multiplies itself, and more; the last is an empty core.
+        (long[] Rows, long[] Columns, long Out)[] shapes =
+            [([8, 4], [8, 4], 16), ([3, 5, 2], [7], 4), ([2, 3, 2, 2], [2, 2, 2, 3], 49), ([2, 1, 3, 2, 2], [4, 4], 5), ([4, 3], [2, 2, 1, 2, 2, 2], 2), ([5, 0], [3, 3], 4)];
+        int index = 0;
+        foreach ((long[] Rows, long[] Columns, long Out) shape in shapes)
+        {
+            foreach (bool overColumns in new[] { false, true })
+            {
+                foreach (DType dtype in AllDTypes)
+                {
+                    int options = index++;
+                    foreach (bool integers in new[] { false, true })
+                    {
+                        yield return new StepCase(
+                            $"block operands {string.Join('x', shape.Rows)} and {string.Join('x', shape.Columns)} to {shape.Out} {(overColumns ? "over columns" : "over rows")} {(integers ? "integers" : Distributions[options % 4])}",
+                            dtype, run => BlockOperands(run, dtype, shape, overColumns, options, integers));
+                    }
+                }
+            }
+        }
+    }
+
+    private static BoundStep BlockOperands(
+        StepRunner run, DType dtype, (long[] Rows, long[] Columns, long Out) shape, bool overColumns, int options, bool integers)
+    {
+        DType parameter = dtype.ParameterDType();
+        long first = overColumns ? shape.Columns[0] : shape.Rows[0];
+        BoundStep d = OuterVectors(run, parameter, shape.Rows, integers), e = OuterVectors(run, parameter, shape.Columns, integers);
+        var (rows, columns) = ((OuterVectorsStep)d.Step, (OuterVectorsStep)e.Step);
+        var source = new RandomSource(15, integers ? Distribution.Rademacher : Distributions[options % 4]);
+        Operand m = run.Output("M", dtype, rows.Length * columns.Length / first * shape.Out), f = run.Output("F", dtype, 15 * 8);
+        var step = new BlockOperandsStep(
+            rows with { More = [columns] },
+            new KroneckerMatrixStep(f, [new KroneckerMode(2, 5, 2, Contract: false), new KroneckerMode(3, 3, 4, Contract: false)], source) { Label = "F", Alpha = 0.5 },
+            new CoreExpansionStep(m, new KroneckerMode(9, shape.Out, first, Contract: false), rows.Output, columns.Output, source, new CoreSource(source, 0, rows.Length, columns.Length))
+            {
+                Label = "M", OverColumns = overColumns, Alpha = 0.5,
+            }) { Label = "test" };
+        return new BoundStep(step, [.. d.Outputs, .. e.Outputs, f, m], integers ? StepAccuracy.Exact : StepAccuracy.RoundedSum);
+    }
+
     private static IEnumerable<StepCase> Vectors()
     {
         foreach (long[] lengths in VectorLengths)
@@ -409,10 +452,10 @@ internal static class StepCases
         return values;
     }
 
-    private static BoundStep OuterVectors(StepRunner run, DType dtype, long[] lengths)
+    private static BoundStep OuterVectors(StepRunner run, DType dtype, long[] lengths, bool integers = false)
     {
         Operand output = run.Output("outer", dtype, lengths.Aggregate(1L, (product, length) => product * length));
-        return new BoundStep(new OuterVectorsStep(VectorOperands(run, dtype, lengths, integers: false), output) { Label = "test" }, [output], StepAccuracy.Sum);
+        return new BoundStep(new OuterVectorsStep(VectorOperands(run, dtype, lengths, integers), output) { Label = "test" }, [output], StepAccuracy.Sum);
     }
 
     private static BoundStep VectorMarginals(StepRunner run, DType dtype, long[] lengths, bool integers)

@@ -2,8 +2,8 @@ namespace TeRA.Kernels.Cpu.Steps;
 
 /// <summary>Steps one after the other: what other devices do in one launch.</summary>
 /// <param name="pool">Where they run.</param>
-/// <param name="steps">At least one; all of them like the first.</param>
-internal sealed unsafe class CpuSequence(WorkerPool pool, CpuStep[] steps) : CpuStep(pool, $"{steps.Length} × {steps[0].Name}")
+/// <param name="steps">At least one.</param>
+internal sealed unsafe class CpuSequence(WorkerPool pool, CpuStep[] steps) : CpuStep(pool, string.Join(" + ", steps.Select(step => step.Name)))
 {
     /// <inheritdoc/>
     protected override void Execute(ReadOnlySpan<nint> addresses)

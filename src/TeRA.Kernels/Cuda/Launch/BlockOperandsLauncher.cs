@@ -1,0 +1,164 @@
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using TeRA.Kernels.Steps;
+
+namespace TeRA.Kernels.Cuda;
+
+/// <summary>
+/// Runs <see cref="BlockOperandsStep"/>, or its parts alone, by kernels/gemm/block_operands.cu. Diagonals that the kernel can't multiply itself get a launch
+/// of their own before it.
+/// </summary>
+internal sealed class BlockOperandsLauncher : CompiledStep
+{
+    private const int Threads = 288;
+
+    // Every block generates all factors: more blocks would make more of the same numbers.
+    private const int MatrixBlocksPerProcessor = 2;
+
+    private readonly CoreExpansionStep? core;
+    private readonly KroneckerMatrixStep? modes;
+    private readonly OuterVectorsLauncher? before;
+
+    // The scales' vectors, by their place in the arguments: one, the whole diagonal, where it is in memory; none for ones.
+    private readonly ImmutableArray<VectorOperand>[] vectors = [[], []];
+    private readonly Operand?[] written = new Operand?[2];
+    private readonly Arguments prepared;
+    private readonly CudaKernel kernel;
+    private readonly uint blocks;
+    private readonly int sharedBytes;
+
+    /// <summary>Prepares all parts.</summary>
+    /// <exception cref="NotSupportedException">Dtypes or sizes that the kernel doesn't take.</exception>
+    public BlockOperandsLauncher(CudaDevice device, BlockOperandsStep step)
+        : this(device, step.Diagonals, step.Modes, step.Core)
+    {
+    }
+
+    /// <summary>Prepares the core's expansion alone.</summary>
+    /// <exception cref="NotSupportedException">Dtypes or sizes that the kernel doesn't take.</exception>
+    public BlockOperandsLauncher(CudaDevice device, CoreExpansionStep step)
+        : this(device, null, null, step)
+    {
+    }
+
+    /// <summary>Prepares a Kronecker matrix alone.</summary>
+    /// <exception cref="NotSupportedException">A dtype or a number of modes that the kernel doesn't take.</exception>
+    public BlockOperandsLauncher(CudaDevice device, KroneckerMatrixStep step)
+        : this(device, null, step, null)
+    {
+    }
+
+    private BlockOperandsLauncher(CudaDevice device, OuterVectorsStep? diagonals, KroneckerMatrixStep? modes, CoreExpansionStep? core)
+    {
+        (this.core, this.modes) = (core, modes);
+        if (core is not null)
+        {
+            ProductKernels.Require(modes is null || modes.Output.DType == core.Output.DType, core.Label, "Output", core.Output.DType, "that of the modes' matrix");
+            prepared.Expansion = CoreExpansionArguments.Create(core);
+            OuterVectorsStep[] products = diagonals is null ? [] : [diagonals, .. diagonals.More];
+            bool taken = products.All(product => product.Vectors.Length <= Diagonal.MaxVectors && (product.Output == core.RowScale || product.Output == core.ColumnScale));
+            before = taken ? null : new OuterVectorsLauncher(device, diagonals!);
+            products = taken ? products : [];
+            int rows = core.OverColumns ? CoreExpansionArguments.Outer : CoreExpansionArguments.Inner;
+            prepared.Expansion.Scales[rows] = Scale(rows, core.RowScale, core.Core.R, products);
+            prepared.Expansion.Scales[1 - rows] = Scale(1 - rows, core.ColumnScale, core.Core.S, products);
+            sharedBytes = CoreExpansionArguments.SharedBytes;
+        }
+
+        if (modes is not null)
+        {
+            prepared.Matrix = KroneckerMatrixArguments.Create(modes, Threads, MatrixBlocksPerProcessor * device.Traits.Processors);
+            sharedBytes = Math.Max(sharedBytes, prepared.Matrix.SharedBytes);
+        }
+
+        blocks = checked(prepared.Expansion.Blocks + prepared.Matrix.Blocks + DiagonalBlocks);
+        kernel = device.Kernels.Load(Request((core?.Output ?? modes!.Output).DType));
+    }
+
+    /// <summary>Every variant of the kernel.</summary>
+    public static IEnumerable<KernelRequest> Variants => ElementGrid.DTypes.Select(Request);
+
+    /// <inheritdoc/>
+    public override int Launches => (before?.Launches ?? 0) + (blocks == 0 ? 0 : 1);
+
+    /// <inheritdoc/>
+    public override string Description => (before is null ? "" : $"{before.Description} + ") + $"{kernel.Name} ({string.Join("; ", Parts)})";
+
+    private uint DiagonalBlocks
+    {
+        get
+        {
+            long count = 0;
+            for (int i = 0; i < written.Length; i++)
+            {
+                count += written[i] is null ? 0 : prepared.Expansion.Scales[i].Count;
+            }
+
+            return (uint)ElementGrid.DivideUp(count, Threads);
+        }
+    }
+
+    private IEnumerable<string> Parts
+    {
+        get
+        {
+            yield return (core?.Output ?? modes!.Output).DType.Label();
+            if (core is not null)
+            {
+                yield return $"{(core.OverColumns ? "columns" : "rows")}, {core.First.In} → {core.First.Out}, {prepared.Expansion.Blocks} blocks";
+            }
+
+            if (modes is not null)
+            {
+                yield return $"{modes.Out}×{modes.In} of {modes.Modes.Length} modes, {prepared.Matrix.Blocks} blocks";
+            }
+
+            if (DiagonalBlocks > 0)
+            {
+                yield return $"{vectors[0].Length} and {vectors[1].Length} vectors, {DiagonalBlocks} blocks";
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
+    {
+        before?.Run(addresses, stream);
+        if (blocks == 0)
+        {
+            return;
+        }
+
+        Arguments arguments = prepared;
+        arguments.Matrix.Output = ProductKernels.At(addresses, modes?.Output);
+        arguments.Expansion.Output = ProductKernels.At(addresses, core?.Output);
+        for (int i = 0; i < vectors.Length; i++)
+        {
+            ref Diagonal scale = ref arguments.Expansion.Scales[i];
+            scale.Bind(vectors[i], addresses);
+            scale.Output = ProductKernels.At(addresses, written[i]);
+        }
+
+        kernel.Launch(arguments, (blocks, 1, 1), Threads, sharedBytes, stream, overlaps: true);
+    }
+
+    private static KernelRequest Request(DType dtype) =>
+        new("gemm/block_operands.cu", "block_operands", [ProductConfig.Macro("DTYPE", (int)dtype)]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+
+    private Diagonal Scale(int place, Operand? scale, long count, OuterVectorsStep[] products)
+    {
+        OuterVectorsStep? product = Array.Find(products, candidate => candidate.Output == scale);
+        vectors[place] = product?.Vectors ?? (scale is { } whole ? [new VectorOperand(whole, count)] : []);
+        written[place] = product?.Output;
+        return Diagonal.Of(vectors[place]);
+    }
+
+    /// <summary>The layout of <c>tera::gemm::BlockOperandsArguments</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct Arguments
+    {
+        public CoreExpansionArguments Expansion;
+        public KroneckerMatrixArguments Matrix;
+    }
+}
