@@ -39,11 +39,12 @@ internal static class KroneckerBlocks
             return null;
         }
 
+        // The contraction first: its kernel makes its factors beside what the pass before leaves of its last wave, and the operands beside the end of the contraction.
+        Operand contraction = overColumns ? operands.Q(pass) : operands.P(pass);
         (Operand d, Operand e, OuterVectorsStep? diagonals) = operands.PlanDiagonals(pass);
         KroneckerMatrixStep modes = Modes(pass, side, rest, out double lacking);
         CoreExpansionStep core = Core(pass, operands, (d, e), side, lacking * Math.ScaleB(operands.Alpha, contracted.FeatureShift), out double left);
         pass.Add(new BlockOperandsStep(diagonals, modes, core) { Label = string.Join(", ", new Step?[] { diagonals, modes, core }.OfType<Step>().Select(step => step.Label)) });
-        Operand contraction = overColumns ? operands.Q(pass) : operands.P(pass);
         (long tokens, string name) = (pass.Problem.Tokens, overColumns ? "Q" : "P");
         Operand z = pass.Scratch("Z", pass.Problem.DType, tokens * core.Rows);
         pass.Add(new MatrixProductStep(contraction, core.Output, z, tokens, core.Rows, core.Columns)

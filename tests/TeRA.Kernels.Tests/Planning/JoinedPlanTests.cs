@@ -40,11 +40,11 @@ internal sealed class JoinedPlanTests
         LayerPlan plan = Plan(DeviceTraits.H100, 2048, TeraUpdate.Propose(4096, 4096), problem => problem with { HasBias = true });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
-            "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2, F = 2^-3·A₂⊗A₃, M = 2^-6·(A₁⊗1)·(d∘G∘e)", "P = 2^-6·X·V", "Z = P·Mᵀ", "Y = X·W0ᵀ + b + Z·(A₂⊗A₃)ᵀ in blocks of 256",
+            "P = 2^-6·X·V", "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2, F = 2^-3·A₂⊗A₃, M = 2^-6·(A₁⊗1)·(d∘G∘e)", "Z = P·Mᵀ", "Y = X·W0ᵀ + b + Z·(A₂⊗A₃)ᵀ in blocks of 256",
         }));
         Assert.That(Labels(plan.Backward)[..4], Is.EqualTo(new[]
         {
-            "F = 2^-3·C₂⊗C₃, M = 2^-6·(C₁⊗1)·(d∘G∘e)ᵀ", "Q = 2^-6·dY·U", "Z = Q·Mᵀ", "dX = dY·W0 + Z·(C₂⊗C₃)ᵀ in blocks of 256",
+            "Q = 2^-6·dY·U", "F = 2^-3·C₂⊗C₃, M = 2^-6·(C₁⊗1)·(d∘G∘e)ᵀ", "Z = Q·Mᵀ", "dX = dY·W0 + Z·(C₂⊗C₃)ᵀ in blocks of 256",
         }));
         Assert.That(plan.ScratchBytes, Is.LessThan(2L * 4096 * 4096 / 2), "nothing of the weight's size");
         MatrixProductStep product = plan.Forward.Steps.OfType<MatrixProductStep>().Last();
