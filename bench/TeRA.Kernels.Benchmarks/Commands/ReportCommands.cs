@@ -1,4 +1,5 @@
 using System.CommandLine;
+using TeRA.Kernels.Benchmarks.Measuring;
 using TeRA.Kernels.Benchmarks.Reporting;
 
 namespace TeRA.Kernels.Benchmarks.Commands;
@@ -20,9 +21,17 @@ internal static class ReportCommands
     /// <summary>Ours and theirs side by side.</summary>
     public static Command CreateCompare()
     {
-        var command = new Command("compare", "Our layers and PyTorch's side by side, from the result files of both or either.") { Results, Ours, Theirs };
+        var predicted = new Option<bool>("--predicted") { Description = "Instead of PyTorch's, what the planner predicts for an H100: of layers, and of the folder's newest *-steps.json." };
+        var file = new Option<string?>("--into") { Description = "With --predicted, a text whose table of predicted layers is written anew.", HelpName = "FILE" };
+        var command = new Command("compare", "Our layers and PyTorch's side by side, from the result files of both or either.") { Results, Ours, Theirs, predicted, file };
         command.SetAction(result =>
         {
+            if (result.GetValue(predicted))
+            {
+                Predict(result, result.GetValue(file));
+                return;
+            }
+
             (ResultFile<LayerRow>? ours, ResultFile<PeerRow>? theirs) = Read(result);
             Comparison.Print(Console.Out, Comparison.Of(ours, theirs));
             Console.WriteLine($"ours:   {ours?.Circumstances ?? "not measured"}\ntheirs: {theirs?.Circumstances ?? "not measured"}");
@@ -61,6 +70,24 @@ internal static class ReportCommands
             File.WriteAllText(path, ReadmeTable.Insert(File.ReadAllText(path), rendered));
         });
         return command;
+    }
+
+    private static void Predict(ParseResult result, string? into)
+    {
+        string folder = result.GetValue(Results)!;
+        ResultFile<LayerRow> ours = Read(result).Ours ?? throw new FileNotFoundException($"There is no *-layers.json in {folder}. Run 'layers --json' first.");
+        string table = Predictions.Render([.. Predictions.Layers(ours.Rows)], ours.Circumstances);
+        if (into is not null)
+        {
+            File.WriteAllText(into, ReadmeTable.Insert(File.ReadAllText(into), table, Predictions.Begin, Predictions.End));
+            return;
+        }
+
+        Console.Write(table);
+        if (ResultFile.Newest(folder, "steps") is { } steps)
+        {
+            Predictions.Print(Console.Out, Predictions.Steps(ResultFile.Read<StepRow>(steps).Rows));
+        }
     }
 
     private static (ResultFile<LayerRow>? Ours, ResultFile<PeerRow>? Theirs) Read(ParseResult result)

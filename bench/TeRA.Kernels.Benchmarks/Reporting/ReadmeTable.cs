@@ -43,14 +43,18 @@ internal static class ReadmeTable
         return text.ToString();
     }
 
-    /// <summary>Puts it between the two lines of a text.</summary>
+    /// <summary>Puts it between two lines of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="rendered">What is put in, for what was there.</param>
+    /// <param name="first">The line before it.</param>
+    /// <param name="last">The line after it.</param>
     /// <exception cref="InvalidDataException">The text has no such lines.</exception>
-    public static string Insert(string readme, string rendered)
+    public static string Insert(string text, string rendered, string first = Begin, string last = End)
     {
-        int begin = readme.IndexOf(Begin, StringComparison.Ordinal), end = readme.IndexOf(End, StringComparison.Ordinal);
+        int begin = text.IndexOf(first, StringComparison.Ordinal), end = text.IndexOf(last, StringComparison.Ordinal);
         return begin >= 0 && end > begin
-            ? readme[..(begin + Begin.Length)] + "\n" + rendered + readme[end..]
-            : throw new InvalidDataException($"Expected the lines '{Begin}' and '{End}', in this order.");
+            ? text[..(begin + first.Length)] + "\n" + rendered + text[end..]
+            : throw new InvalidDataException($"Expected the lines '{first}' and '{last}', in this order.");
     }
 
     // All rows are in the result files; the README shows what one chooses by.

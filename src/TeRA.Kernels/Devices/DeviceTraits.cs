@@ -23,5 +23,5 @@ internal sealed record DeviceTraits(
     public static DeviceTraits GenericCpu { get; } = new(DeviceKind.Cpu, 0, 2, 20e9, 60e9, 60e9, 2e-6, 0);
 
     /// <summary>An H100 SXM as measured (copy 2.96 TB/s, bf16 products 755 TFLOP/s), for plans made without one.</summary>
-    public static DeviceTraits H100 { get; } = new(DeviceKind.Cuda, 90, 132, 2.96e12, 755e12, 50e12, 2e-6, 232448);
+    public static DeviceTraits H100 { get; } = new(DeviceKind.Cuda, 90, 132, 2.96e12, 755e12, 50e12, 1.6e-6, 232448);
 }

@@ -12,27 +12,43 @@ internal static class HopperCosts
     // A wave of tiles multiplies at this multiple of the rate that whole products reach, most of which end in a wave that is not full.
     private const double WaveShare = 1.048;
 
-    // Products with a short side: the long operand is read once, and part of the arithmetic shows beside it.
-    private const double ThinShare = 1.08;
-    private const double ThinExposedArithmetic = 0.35;
+    // Of a product's own schedule, what shows beside the reading and writing of operands that are long and sums that are short.
+    private const double ShortSumShare = 0.35;
 
-    // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows.
+    // Products with a short side: the long operand is read once, the pipeline fills and empties, and part of the arithmetic shows. Operands that do not lie
+    // along the sum start slower; results in float32 are added to what is there.
+    private const double ThinSeconds = 2.7e-6;
+    private const double ThinAcrossSeconds = 4.3e-6;
+    private const double ThinAcrossShare = 1.05;
+    private const double ThinExposedArithmetic = 0.38;
+
+    // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows; these where the first mode fills its units of eight and
+    // sixteen, where it does not, and where it is so long that the transposed rows are cut to 16 bytes.
     private const double RowShare = 0.92;
-    private const double TransposedShare = 1.52;
+    private const double RowSeconds = 0.6e-6;
+    private const double TransposedShare = 1.1;
+    private const double PaddedTransposedShare = 1.45;
+    private const double CutTransposedShare = 3.8;
+    private const int FewestTransposed = 16;
 
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
     private const double ExposedArithmetic = 0.55;
 
     // A generated number of the core, and the kernel that writes a core out before its rows are multiplied.
-    private const double GeneratedNumberSeconds = 3e-12;
-    private const double GenerationSeconds = 7e-6;
+    private const double GeneratedNumberSeconds = 2.7e-12;
+    private const double GenerationSeconds = 4e-6;
+    private const double CoreMarginalsSeconds = 6e-6;
 
     // The core with one mode applied, and what is made in the same launch: beside the generation a round through memory, however small.
     private const double ExpansionSeconds = 0.3e-6;
 
+    // Copies of a matrix with scales, and the sums that are their gradients, against the memory floor.
+    private const double ScaledCopiesShare = 1.3;
+    private const double ScaledGradientsSeconds = 2.5e-6;
+
     // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
-    private const double VectorSeconds = 0.5e-6;
-    private const double MarginalSeconds = 1e-6;
+    private const double VectorSeconds = 0.3e-6;
+    private const double MarginalSeconds = 1.6e-6;
     private const double MarginalNumberSeconds = 1.2e-9;
 
     /// <summary>Seconds of a step after its launch; null when no kernel of Hopper's own runs it.</summary>
@@ -40,11 +56,14 @@ internal static class HopperCosts
     {
         MatrixProductStep product when WgmmaThinProductRules.Rejection(product, traits) is null => ThinProduct(product, traits),
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
-        KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is not null => Modes(modes, traits),
+        KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is { } shape => Modes(modes, shape, traits),
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null => Projection(projection, traits),
         CoreExpansionStep expansion => Expansion(expansion, traits),
         BlockOperandsStep operands => Expansion(operands.Core, traits),
-        CoreMarginalsStep marginals => traits.LaunchSeconds + Generation(marginals.Core),
+        CoreMarginalsStep marginals => CoreMarginalsSeconds + Generation(marginals.Core),
+        FillRandomStep fill => Math.Max(Generation(fill.Core), Floor(fill, traits)),
+        ScaledCopiesStep copies => ScaledCopiesShare * Floor(copies, traits),
+        ScaledCopiesGradientStep sums => ScaledGradientsSeconds + (ScaledCopiesShare * Floor(sums, traits)),
         OuterVectorsStep => VectorSeconds,
         VectorMarginalsStep marginals => MarginalSeconds + (marginals.More.Select(step => step.Length).Append(marginals.Length).Max() * MarginalNumberSeconds),
         _ => null,
@@ -52,31 +71,41 @@ internal static class HopperCosts
 
     private static double WaveRate(DeviceTraits traits) => WaveShare * traits.HalfOperationsPerSecond;
 
-    private static double ThinProduct(MatrixProductStep step, DeviceTraits traits) =>
-        (ThinShare * step.Bytes / traits.BytesPerSecond) + (ThinExposedArithmetic * step.Operations / WaveRate(traits));
+    private static double Floor(Step step, DeviceTraits traits) => step.Bytes / traits.BytesPerSecond;
 
-    private static double Product(MatrixProductStep step, DeviceTraits traits) =>
-        Math.Max(WgmmaProductSchedule.Choose(step).Seconds(step), step.Bytes / traits.BytesPerSecond);
+    private static double ThinProduct(MatrixProductStep step, DeviceTraits traits)
+    {
+        bool across = step.LayoutA == Layout.Transposed || step.LayoutB == Layout.Normal;
+        double memory = across ? ThinAcrossSeconds + (ThinAcrossShare * Floor(step, traits)) : ThinSeconds + Floor(step, traits);
+        return memory + (ThinExposedArithmetic * step.Operations / WaveRate(traits));
+    }
+
+    private static double Product(MatrixProductStep step, DeviceTraits traits)
+    {
+        double schedule = WgmmaProductSchedule.Choose(step).Seconds(step);
+        return Math.Max(schedule, Floor(step, traits) + (ShortSumShare * schedule));
+    }
 
     // The product's layers are read once more, beside the core.
-    private static double Projection(CoreProjectionStep step, DeviceTraits traits)
-    {
-        double bytes = (double)step.Core.R * step.Core.S * sizeof(float);
-        return Product(WgmmaProjectionLauncher.Product(step), traits) + traits.LaunchSeconds + (bytes / traits.BytesPerSecond) + Generation(step.Core);
-    }
+    private static double Projection(CoreProjectionStep step, DeviceTraits traits) =>
+        Product(WgmmaProjectionLauncher.Product(step), traits) + Floor(step, traits) + Generation(step.Core);
 
     private static double Expansion(CoreExpansionStep step, DeviceTraits traits) =>
         ExpansionSeconds + (step.Operations / traits.SingleOperationsPerSecond) + Generation(step.Core);
 
     private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
 
-    private static double Modes(KroneckerStep step, DeviceTraits traits)
+    private static double Modes(KroneckerStep step, WgmmaModesShape shape, DeviceTraits traits)
     {
-        double floor = step.Bytes / traits.BytesPerSecond, restIn = (double)step.In / step.Modes[0].In, restOut = (double)step.Out / step.Modes[0].Out;
-
         // The modes after the first are one dense factor.
-        double arithmetic = 2 * step.Outer * step.Modes[0].In * restIn * restOut / WaveRate(traits);
+        double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
         double generation = step.Core is { } core ? GenerationSeconds + Generation(core) : 0;
-        return ((step.TransposedOutput ? TransposedShare : RowShare) * floor) + (ExposedArithmetic * arithmetic) + generation;
+        return (shape.Transposed ? 0 : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
     }
+
+    private static double MemoryShare(WgmmaModesShape shape) =>
+        !shape.Transposed ? RowShare
+        : shape.Unit.Tokens < FewestTransposed ? CutTransposedShare
+        : shape.InPadded != shape.In[0] || shape.Out[0] % shape.Unit.First != 0 ? PaddedTransposedShare
+        : TransposedShare;
 }

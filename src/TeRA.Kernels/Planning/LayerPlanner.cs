@@ -72,7 +72,7 @@ internal static class LayerPlanner
     {
         LayerPlan[] asked = [.. candidates.Where(plan => IsAsked(plan.Problem, new LayerPaths(plan.Path, plan.BackwardPath)))];
         LayerPlan shortest = asked.MinBy(plan => plan.Seconds)!;
-        LayerPlan taken = asked.Where(plan => plan.Seconds <= AsShort * shortest.Seconds).MinBy(plan => plan.ForwardSeconds)!;
+        LayerPlan taken = asked.Where(plan => plan.Seconds <= AsShort * shortest.Seconds).OrderBy(plan => plan.ForwardSeconds).ThenBy(plan => plan.Seconds).First();
         string reason = asked.Length == 1 ? "the options ask for it"
             : ReferenceEquals(taken, shortest) ? "the shortest"
             : $"as short as {shortest.PathName} to {Math.Round(100 * (AsShort - 1))} %, and forward is shorter";

@@ -22,15 +22,16 @@ internal sealed class CostModelTests
     }
 
     /// <summary>Tokens and the ranks of three modes of 16; how the step's label begins; µs of the step alone.</summary>
-    [TestCase(8192, 8, "P =", 28.1)]
+    [TestCase(8192, 8, "P =", 28.3)]
     [TestCase(8192, 16, "P =", 55.0)]
-    [TestCase(2048, 8, "P =", 9.2)]
+    [TestCase(2048, 8, "P =", 9.4)]
     [TestCase(2048, 16, "P =", 15.0)]
-    [TestCase(8192, 8, "W =", 42)]
-    [TestCase(8192, 16, "W =", 57)]
-    [TestCase(8192, 8, "Tᵀ =", 12.7)]
-    [TestCase(8192, 16, "Tᵀ =", 81)]
-    [TestCase(8192, 8, "Z =", 17.1)]
+    [TestCase(8192, 16, "W =", 42.5)]
+    [TestCase(8192, 16, "Tᵀ =", 70)]
+    [TestCase(8192, 16, "H =", 28.3)]
+    [TestCase(8192, 16, "dT =", 33.4)]
+    [TestCase(8192, 8, "Z =", 18.4)]
+    [TestCase(8192, 8, "g_d, g_e =", 23.2)]
     public void Steps_are_predicted_near_the_measurements(long tokens, long rank, string label, double measured)
     {
         var problem = new LayerProblem(tokens, 4096, 4096, DType.BFloat16) { Update = new TeraUpdate([16, 16, 16], [rank, rank, rank], [16, 16, 16], [rank, rank, rank]) };
@@ -40,9 +41,9 @@ internal sealed class CostModelTests
     }
 
     /// <summary>Rank and µs of a low-rank update's first product and of its first factor's gradient.</summary>
-    [TestCase(16, 26.8, 28.8)]
-    [TestCase(64, 27.2, 29.2)]
-    [TestCase(128, 29.6, 33.0)]
+    [TestCase(16, 27.3, 30.8)]
+    [TestCase(64, 26.9, 28.3)]
+    [TestCase(128, 29.2, 31.8)]
     public void Products_with_a_short_side_are_predicted_near_the_measurements(long rank, double contraction, double gradient)
     {
         LayerPlan plan = Plan(new LayerProblem(8192, 4096, 4096, DType.BFloat16) { Update = new LowRankUpdate(4096, 4096, rank, alpha: 2 * rank), Path = ExecutionPath.Factored });

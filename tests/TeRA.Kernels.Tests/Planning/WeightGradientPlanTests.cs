@@ -12,7 +12,7 @@ internal sealed class WeightGradientPlanTests
     private static readonly TeraUpdate Full = TeraUpdate.Propose(4096, 4096, rankFraction: 1);
 
     // On a GPU with slow tensor cores, ranks above the features: rows of dWᵀ become transposed rows.
-    private static readonly DeviceTraits Hopper = DeviceTraits.H100 with { HalfOperationsPerSecond = 1e9 };
+    private static readonly DeviceTraits Hopper = DeviceTraits.H100 with { HalfOperationsPerSecond = 1e9, SingleOperationsPerSecond = 1e11 };
     private static readonly LayerShape Wide = new(300, [4, 64], [8, 64], [4, 64], [8, 64]);
 
     // Ranks above the features.
