@@ -17,6 +17,10 @@
 #define TERA_UNROLL
 #endif
 
+#if defined(__CUDA_ARCH__)
+#include "ptx/arithmetic.cuh"
+#endif
+
 namespace tera {
 
 using u16 = unsigned short;
@@ -29,6 +33,16 @@ using i64 = long long;
 TERA_HOST_DEVICE i64 divide(i64 a, i64 b)
 {
     return ((a | b) >> 32) == 0 ? static_cast<i64>(static_cast<u32>(a) / static_cast<u32>(b)) : a / b;
+}
+
+/// All 64 bits of a·b.
+TERA_HOST_DEVICE u64 mul_wide(u32 a, u32 b)
+{
+#if defined(__CUDA_ARCH__)
+    return ptx::mul_wide_u32(a, b);
+#else
+    return static_cast<u64>(a) * b;
+#endif
 }
 
 /// The bits of x.
@@ -88,6 +102,18 @@ TERA_HOST_DEVICE float sqrt_rn(float a)
     return __fsqrt_rn(a);
 #else
     return __builtin_sqrtf(a);
+#endif
+}
+
+/// √a, correctly rounded, of 0 and of 2⁻²⁴ to 2⁶: sqrt_rn without its way out for extreme numbers. One step of Newton's from the approximate reciprocal root is
+/// right for every number of the generator (the GPU tests compare all 2³² of them).
+TERA_HOST_DEVICE float sqrt_rn_moderate(float a)
+{
+#if defined(__CUDA_ARCH__)
+    const float y = ptx::rsqrt_approx(add_rn(a, 0x1p-60f)), root = mul_rn(a, y);  // the addend is nothing beside a, and keeps y finite beside 0
+    return fma_rn(fma_rn(-root, root, a), mul_rn(y, 0.5f), root);
+#else
+    return sqrt_rn(a);
 #endif
 }
 

@@ -37,7 +37,7 @@ struct ModeArguments {
 struct ModesArguments {
     ptx::TensorMap input;   // (i, i₁, t), boxes 64 × kInPadded × kPassTokens
     ptx::TensorMap output;  // rows: (o, o₁, t), boxes 64 × kOut × kStoreTokens; transposed: (t, o₁, o), boxes kUnitTokens × 8 × 8
-    ptx::TensorMap added;   // as the transposed output
+    ptx::TensorMap added;   // as the transposed output; for marginals, what the results are multiplied by, as rows
     RandomSource factors;
     ModeArguments modes[kMaximumModes];
     void* transposed;  // (o₁, o) × ld
@@ -45,9 +45,15 @@ struct ModesArguments {
     long long ld;
     int tokens, token_tiles;
     int wide;          // whether transposed rows start at multiples of 16 bytes; otherwise elements go one by one, and the maps are void
-    int padding;
+    int group;         // marginals: tiles of a block along the rows
     float rest_scale;  // a power of two that keeps the sums over i near the size of the input
-    float alpha;       // with that power taken back
+    float alpha;       // with that power taken back; marginals leave it to the sum of their partial ones
+
+    // Marginals: the scales of the sums over rows and columns, and where partial ones go: row_partial[(row tile, warp)][t], column_partial[group][(o₁, o)].
+    const float* row_scale;
+    const float* column_scale;
+    float* row_partial;
+    float* column_partial;
 };
 
 constexpr int kConsumers = 2;
@@ -69,12 +75,14 @@ constexpr int kStageBytes = kColumnParts * kPartBytes;
 constexpr int kWarpgroupRows = 64 * kChunks;
 constexpr int kTileRows = TERA_SPLIT_COLUMNS ? kWarpgroupRows : kConsumers * kWarpgroupRows;
 constexpr int kRowTiles = (kRestOut + kTileRows - 1) / kTileRows;
-// A block that writes transposed rows works on one tile of F's rows all along and holds no others; the grid is a multiple of kRowTiles.
-constexpr int kFactorRows = TERA_TRANSPOSED_OUT ? kTileRows : kRowTiles * kTileRows;
+// A block that writes transposed rows, or sums over rows, works on one tile of F's rows all along and holds no others; the grid is a multiple of kRowTiles.
+constexpr bool kKeepsRows = TERA_TRANSPOSED_OUT || TERA_MARGINALS;
+constexpr int kFactorRows = kKeepsRows ? kTileRows : kRowTiles * kTileRows;
 
 // Rows out: a store takes kStoreTokens rows of 64 of o, all o₁.
 constexpr int kOut = 8 * kOutGroups;
-constexpr int kStoreLimit = kOut <= 8 ? 8 : kOut <= 16 ? 4 : kOut <= 32 ? 2 : 1;
+// For marginals the boxes come in, half as long and more of them.
+constexpr int kStoreLimit = (kOut <= 8 ? 8 : kOut <= 16 ? 4 : 2) / (TERA_MARGINALS ? 2 : kOut <= 32 ? 1 : 2);
 constexpr int kStoreTokens = kStoreLimit < kTokens ? kStoreLimit : kTokens;
 constexpr int kStoreBytes = kStoreTokens * kOut * 128;
 
@@ -86,8 +94,9 @@ constexpr int kUnitParts = kTokens / kUnitTokens;
 constexpr int kUnits = kOutGroups * kUnitParts * 2;  // of a tile
 static_assert(!TERA_TRANSPOSED_OUT || (kTokens >= 8 && kChunks == 1), "a word is eight rows t");
 static_assert(TERA_TRANSPOSED_OUT || kPasses == 1, "rows leave after each pass");
+static_assert(!TERA_MARGINALS || (!TERA_TRANSPOSED_OUT && !TERA_ADD), "nothing leaves");
 
-constexpr int kBuffers = TERA_TRANSPOSED_OUT ? 3 : 2;  // that what leaves takes turns with
+constexpr int kBuffers = TERA_MARGINALS ? 4 : TERA_TRANSPOSED_OUT ? 3 : 2;  // that what leaves, or comes beside the input, takes turns with
 constexpr int kStagingBytes = kBuffers * (TERA_TRANSPOSED_OUT ? 4 * kUnitBytes : kStoreBytes);  // of a warpgroup
 
 constexpr int kInBlocks = (kInPadded + 15) / 16;
@@ -109,15 +118,28 @@ constexpr int table_start(int mode)
 constexpr int kTableStages = (table_start(kModes) * 4 + kStageBytes - 1) / kStageBytes;
 static_assert(kStages > kTableStages, "the tables take whole stages");
 
+/// The tiles of a block: along the rows t, those of F's rows first; with marginals neighbours, so that the order of their sums is the same on every device.
+__device__ __forceinline__ int first_tile(const ModesArguments& p) { return TERA_MARGINALS ? blockIdx.x / kRowTiles * p.group : blockIdx.x; }
+
+__device__ __forceinline__ int last_tile(const ModesArguments& p)
+{
+    return TERA_MARGINALS ? min(first_tile(p) + p.group, p.token_tiles) : kRowTiles * p.token_tiles;
+}
+
+__device__ __forceinline__ int tile_step() { return TERA_MARGINALS ? 1 : gridDim.x; }
+
+/// First row of F of a tile.
+__device__ __forceinline__ int first_row(int index) { return (kKeepsRows ? blockIdx.x : index) % kRowTiles * kTileRows; }
+
 /// First row t of a warpgroup's part of a tile.
 __device__ __forceinline__ int first_token(int index, int part)
 {
-    return index / kRowTiles * kTileTokens + part * kTokens;
+    return (TERA_MARGINALS ? index : index / kRowTiles) * kTileTokens + part * kTokens;
 }
 
 /// Shared memory, as offsets into it.
 struct Shared {
-    unsigned stages, tables, staging, factor, first, full, empty, arrived;
+    unsigned stages, tables, staging, factor, first, full, empty, arrived, used;
 };
 
 __device__ __forceinline__ Shared layout(unsigned base)
@@ -130,7 +152,8 @@ __device__ __forceinline__ Shared layout(unsigned base)
     s.first = s.factor + kFactorRows * kRestIn * 2;
     s.full = s.first + kFirstFragments * 8;
     s.empty = s.full + kStages * 8;
-    s.arrived = s.empty + kStages * 8;  // what is added to a unit: one barrier a buffer and warp
+    s.arrived = s.empty + kStages * 8;  // what is added to a unit: one barrier a buffer and warp; marginals: a buffer and warpgroup, and as many more
+    s.used = s.arrived + kConsumers * kBuffers * 8;
     return s;
 }
 

@@ -38,7 +38,7 @@ __device__ __forceinline__ void load_first(const Shared& s, int group, uint2 (&f
 
 /// The first mode for one group of eight o₁ and two times eight rows of F: `upper` and `lower` are a row t's accumulators from half 0 (the upper
 /// eight rows of the warp's sixteen) or half 1.
-__device__ __forceinline__ void contract_first(const unsigned* upper, const unsigned* lower, const uint2 (&first)[kInBlocks], float alpha, float (&r)[4])
+__device__ __forceinline__ void contract_first(const unsigned* upper, const unsigned* lower, const uint2 (&first)[kInBlocks], float (&r)[4])
 {
     r[0] = r[1] = r[2] = r[3] = 0;
 #pragma unroll
@@ -46,13 +46,18 @@ __device__ __forceinline__ void contract_first(const unsigned* upper, const unsi
         const unsigned a[4] = {upper[4 * k], lower[4 * k], kInPadded == 8 ? 0 : upper[4 * k + 2], kInPadded == 8 ? 0 : lower[4 * k + 2]};
         multiply_fragment(r, a, first[k]);
     }
+}
+
+__device__ __forceinline__ void contract_first(const unsigned* upper, const unsigned* lower, const uint2 (&first)[kInBlocks], float alpha, float (&r)[4])
+{
+    contract_first(upper, lower, first, r);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
         r[i] *= alpha;
     }
 }
 
-#if !TERA_TRANSPOSED_OUT
+#if !TERA_MARGINALS && !TERA_TRANSPOSED_OUT
 /// out[t, o₁, o], 64 of o at a time; the warpgroup's buffers take turns.
 struct RowStores {
     const ModesArguments& p;
@@ -63,6 +68,8 @@ struct RowStores {
         : p(arguments), s(layout), consumer(which)
     {
     }
+
+    __device__ __forceinline__ void begin(int) {}
 
     /// One tile's part: a[chunk] are 64 rows of F from `row`.
     __device__ __forceinline__ void store(int row, int token, const unsigned (&a)[kChunks * kPasses][kRegisters / 2])
@@ -109,7 +116,7 @@ struct RowStores {
 };
 
 using Stores = RowStores;
-#else
+#elif TERA_TRANSPOSED_OUT
 /// Brings what is added to unit `unit` of tile `index` into one of the warp's buffers. `part` and `row` are the warpgroup's.
 __device__ __forceinline__ void fetch_added(
     const ModesArguments& p, const Shared& s, int warp, int index, int part, int row, int unit, int buffer)
@@ -149,6 +156,8 @@ struct TransposedStores {
         const unsigned unit_row = threadIdx.x % 32 * 2;  // eight of o₁ a row o: lanes 4o + q hold (o, 2q) and the next one
         place = unit_row * kUnitRow ^ swizzle(unit_row);
     }
+
+    __device__ __forceinline__ void begin(int) {}
 
     /// One tile's part. Rows t are a[0], a[1], … one after another.
     __device__ __forceinline__ void store(int, int token, const unsigned (&a)[kPasses][kRegisters / 2])

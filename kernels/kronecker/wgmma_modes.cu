@@ -8,22 +8,24 @@
 // of mma: the first mode is contracted straight from the registers (rounded to 16 bits once on the way), nothing is moved.
 //
 // Trained vectors on the input side scale F₁ and F. Results go out as rows (modes_stores.cuh), or transposed, out[(o₁, o), t], with W0 added
-// (TERA_TRANSPOSED_OUT, TERA_ADD). Rows come and go through the copy engine, which one warp feeds; it fills all stages while the others make
+// (TERA_TRANSPOSED_OUT, TERA_ADD), or not at all: only the sums of their products with another matrix, over rows and over columns (TERA_MARGINALS,
+// modes_marginals.cuh). Rows come and go through the copy engine, which one warp feeds; it fills all stages while the others make
 // the factors (modes_factors.cuh), and all of that may overlap the kernel before.
 //
-// Macros: TERA_DTYPE (1, 2); TERA_TRANSPOSED_OUT, TERA_ADD (0, 1); TERA_CHUNKS (64-row blocks of F a warpgroup holds at once); TERA_SPLIT_COLUMNS (1:
+// Macros: TERA_DTYPE (1, 2); TERA_TRANSPOSED_OUT, TERA_ADD, TERA_MARGINALS (0, 1); TERA_CHUNKS (64-row blocks of F a warpgroup holds at once); TERA_SPLIT_COLUMNS (1:
 // the warpgroups share F's rows and split the tile's columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, a multiple of
 // 128); TERA_STAGES; TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first mode first and at most 64).
 #include "kronecker/modes_factors.cuh"
+#include "kronecker/modes_marginals.cuh"
 #include "kronecker/modes_stores.cuh"
 
 namespace tera {
 
 /// The boxes of the input that a block works through: 64 of i, one pass of columns, one tile after another.
 struct Boxes {
-    int index = blockIdx.x, pass = 0, k = 0;
+    int index, pass = 0, k = 0;
 
-    __device__ __forceinline__ bool any(const ModesArguments& p) const { return index < kRowTiles * p.token_tiles; }
+    __device__ __forceinline__ bool any(const ModesArguments& p) const { return index < last_tile(p); }
 
     __device__ __forceinline__ void advance()
     {
@@ -31,7 +33,7 @@ struct Boxes {
             k = 0;
             if (++pass == kPasses) {
                 pass = 0;
-                index += gridDim.x;
+                index += tile_step();
             }
         }
     }
@@ -89,13 +91,13 @@ __device__ __forceinline__ void accumulate(
 __device__ __forceinline__ void consume(const ModesArguments& p, const Shared& s, int consumer)
 {
     const int rows = TERA_SPLIT_COLUMNS ? 0 : consumer * kWarpgroupRows, part = TERA_SPLIT_COLUMNS ? consumer : 0;
-    const int tiles = kRowTiles * p.token_tiles;
     const bool leader = threadIdx.x % 128 == 0;
     Ring<kStages> ring;
-    Stores stores(p, s, consumer, part, blockIdx.x % kRowTiles * kTileRows + rows);
-    for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
-        const int row = index % kRowTiles * kTileRows + rows;
-        const unsigned factor = s.factor + (TERA_TRANSPOSED_OUT ? rows : row) * 128;
+    Stores stores(p, s, consumer, part, first_row(blockIdx.x) + rows);
+    for (int index = first_tile(p); index < last_tile(p); index += tile_step()) {
+        const int row = first_row(index) + rows;
+        const unsigned factor = s.factor + (kKeepsRows ? rows : row) * 128;
+        stores.begin(first_token(index, part));
         unsigned a[kChunks * kPasses][kRegisters / 2];
 #pragma unroll
         for (int pass = 0; pass < kPasses; ++pass) {
@@ -120,6 +122,10 @@ __device__ __forceinline__ void initialise_barriers(const Shared& s)
     for (int i = 0; TERA_ADD && i < kConsumers * 4 * kBuffers; ++i) {
         ptx::mbarrier_init(s.arrived + i * 8, 1);
     }
+    for (int i = 0; TERA_MARGINALS && i < kConsumers * kBuffers; ++i) {
+        ptx::mbarrier_init(s.arrived + i * 8, 1);
+        ptx::mbarrier_init(s.used + i * 8, 4);
+    }
     ptx::fence_mbarrier_init();
 }
 
@@ -133,7 +139,7 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
     const Shared s = layout((address + 1023) & ~1023u);
     unsigned char* memory = shared - address;  // at a shared address of 0
     Ring<kStages> ring;
-    Boxes boxes;
+    Boxes boxes{first_tile(p)};
     if (threadIdx.x == 0) {
         initialise_barriers(s);
         ptx::griddepcontrol_wait();
@@ -146,7 +152,7 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
         auto* tables = reinterpret_cast<float*>(memory + s.tables);
         generate_tables(p, tables, thread, threads);
         ptx::bar_sync(1, threads);
-        build_factor(p, tables, memory + s.factor, TERA_TRANSPOSED_OUT ? blockIdx.x % kRowTiles * kTileRows : 0, thread, threads);
+        build_factor(p, tables, memory + s.factor, kKeepsRows ? first_row(blockIdx.x) : 0, thread, threads);
         build_first(tables, reinterpret_cast<uint2*>(memory + s.first), thread, threads);
         ptx::fence_proxy_async();
     }
@@ -159,6 +165,11 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
         if (threadIdx.x == 0) {
             produce(p, s, ring, boxes, 0x7FFFFFFF);
         }
+#if TERA_MARGINALS
+        if (threadIdx.x >= 64 && threadIdx.x % 32 == 0) {
+            fetch_rows(p, s, threadIdx.x / 32 - 2);
+        }
+#endif
     } else {
         ptx::setmaxnreg_inc<240>();
         consume(p, s, warpgroup - 1);

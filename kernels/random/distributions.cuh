@@ -27,12 +27,17 @@ struct RandomSource {
 
 static_assert(sizeof(RandomSource) == 24, "layout shared with C#");
 
+/// The four words of block 2³²·high + low of the factor. Where high is the same for a whole loop, two of the rounds are half the work.
+TERA_HOST_DEVICE Words random_block(const RandomSource& source, u32 low, u32 high)
+{
+    constexpr u32 kTag = 0x54655241u ^ 1u;  // "TeRA" xor the format number
+    return philox4x32_10(Words{low, high, source.stream, kTag}, static_cast<u32>(source.seed), static_cast<u32>(source.seed >> 32));
+}
+
 /// The four words of a block of the factor.
 TERA_HOST_DEVICE Words random_block(const RandomSource& source, u64 block)
 {
-    constexpr u32 kTag = 0x54655241u ^ 1u;  // "TeRA" xor the format number
-    return philox4x32_10(Words{static_cast<u32>(block), static_cast<u32>(block >> 32), source.stream, kTag},
-                         static_cast<u32>(source.seed), static_cast<u32>(source.seed >> 32));
+    return random_block(source, static_cast<u32>(block), static_cast<u32>(block >> 32));
 }
 
 /// Word number i, 0 to 3, without indexing memory.
@@ -62,14 +67,14 @@ TERA_HOST_DEVICE float normal_radius(u32 x)
     q = fma_rn(q, f, -0x1.55555ap-1f);
     q = fma_rn(q, f, 1.0f);
     const float w = fma_rn(mul_rn(f, f), q, mul_rn(f, -2.0f));
-    return sqrt_rn(fma_rn(e, -0x1.62e43p0f, w));  // −2·ln 2
+    return sqrt_rn_moderate(fma_rn(e, -0x1.62e43p0f, w));  // −2·ln 2
 }
 
 /// cos θ and sin θ of θ = 2π·x/2³², the quadrant taken off exactly.
 TERA_HOST_DEVICE void normal_direction(u32 x, float& cosine, float& sine)
 {
-    const u32 quadrant = (x + 0x20000000u) >> 30;
-    const float s = mul_rn(to_float_rn(static_cast<i32>(x - (quadrant << 30))), 0x1p-30f);
+    const u32 turned = x + 0x20000000u, quadrant = turned & 0xC0000000u;  // in its upper two bits
+    const float s = mul_rn(to_float_rn(static_cast<i32>(x - quadrant)), 0x1p-30f);
     const float t = mul_rn(s, s);
     float a = -0x1.2f5992p-8f;  // sin(π/2·s) / s
     a = fma_rn(a, t, 0x1.466b2p-4f);
@@ -81,9 +86,9 @@ TERA_HOST_DEVICE void normal_direction(u32 x, float& cosine, float& sine)
     b = fma_rn(b, t, 0x1.03c1b8p-2f);
     b = fma_rn(b, t, -0x1.3bd3ccp0f);
     b = fma_rn(b, t, 1.0f);
-    const bool odd = quadrant & 1u;
-    const u32 cosine_sign = ((quadrant + 1u) & 2u) << 30;
-    const u32 sine_sign = (quadrant & 2u) << 30;
+    const bool odd = (turned & 0x40000000u) != 0;
+    const u32 cosine_sign = (quadrant + 0x40000000u) & 0x80000000u;
+    const u32 sine_sign = turned & 0x80000000u;
     cosine = bits_float(float_bits(odd ? a : b) ^ cosine_sign);
     sine = bits_float(float_bits(odd ? b : a) ^ sine_sign);
 }
@@ -244,6 +249,20 @@ struct Factor {
     TERA_HOST_DEVICE static void block(const RandomSource& source, u64 block, float (&out)[kElements])
     {
         BlockElements<D>::template values<kElements>(random_block(source, block), 0u, source, out);
+    }
+
+    /// The same from number N·index of the factor's first 2³²: its blocks need 32 bits.
+    template <int N>
+    TERA_HOST_DEVICE static void consecutive(const RandomSource& source, u32 index, float (&out)[N])
+    {
+        if constexpr (N < kElements) {
+            consecutive(source, static_cast<u64>(index) * N, out);
+        } else {
+TERA_UNROLL
+            for (int i = 0; i < N / kElements; ++i) {
+                BlockElements<D>::template values<kElements>(random_block(source, index * (N / kElements) + i, 0u), 0u, source, out + i * kElements);
+            }
+        }
     }
 
     /// N elements from `first`, a multiple of N; N is a power of two.

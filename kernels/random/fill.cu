@@ -47,24 +47,42 @@ __device__ __forceinline__ void store_some(Element<TERA_DTYPE>::Storage* output,
     }
 }
 
+/// Vectors of the factor, one grid after another. Index: u32 where that numbers all of them. Scaled: the scale is not one.
+template <class Index, bool Scaled>
+__device__ __forceinline__ void fill(const FillRandomArguments& p)
+{
+    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0;
+    const Index stride = static_cast<Index>(gridDim.x) * blockDim.x;
+    for (Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x; static_cast<u64>(i) * kVector < p.count; i += stride) {
+        const u64 first = static_cast<u64>(i) * kVector;
+        float x[kVector];
+        if constexpr (sizeof(Index) == 4) {
+            Factor<TERA_DISTRIBUTION>::consecutive(p.source, i, x);
+        } else {
+            Factor<TERA_DISTRIBUTION>::consecutive(p.source, first, x);
+        }
+#pragma unroll
+        for (int j = 0; Scaled && j < kVector; ++j) {
+            x[j] = mul_rn(x[j], p.scale);
+        }
+        if (aligned && p.count - first >= kVector) {
+            store_vector<TERA_DTYPE>(p.output + first, x);
+        } else {
+            store_some(p.output + first, x, p.count - first);
+        }
+    }
+}
+
 }  // namespace tera
 
 extern "C" __global__ void fill_random(const __grid_constant__ tera::FillRandomArguments p)
 {
     using namespace tera;
-    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0;
-    const u64 stride = static_cast<u64>(gridDim.x) * blockDim.x * kVector;
-    for (u64 i = (static_cast<u64>(blockIdx.x) * blockDim.x + threadIdx.x) * kVector; i < p.count; i += stride) {
-        float x[kVector];
-        Factor<TERA_DISTRIBUTION>::consecutive(p.source, i, x);
-#pragma unroll
-        for (int j = 0; j < kVector; ++j) {
-            x[j] = mul_rn(x[j], p.scale);
-        }
-        if (aligned && p.count - i >= kVector) {
-            store_vector<TERA_DTYPE>(p.output + i, x);
-        } else {
-            store_some(p.output + i, x, p.count - i);
-        }
+    if (p.count >> 32 != 0) {
+        fill<u64, true>(p);
+    } else if (p.scale != 1.0f) {
+        fill<u32, true>(p);
+    } else {
+        fill<u32, false>(p);
     }
 }

@@ -13,8 +13,8 @@ struct Words {
 
 TERA_HOST_DEVICE Words philox_round(Words c, u32 k0, u32 k1)
 {
-    const u64 p0 = static_cast<u64>(0xD2511F53u) * c.x0;
-    const u64 p1 = static_cast<u64>(0xCD9E8D57u) * c.x2;
+    const u64 p0 = mul_wide(c.x0, 0xD2511F53u);
+    const u64 p1 = mul_wide(c.x2, 0xCD9E8D57u);
     return Words{static_cast<u32>(p1 >> 32) ^ c.x1 ^ k0, static_cast<u32>(p1),
                  static_cast<u32>(p0 >> 32) ^ c.x3 ^ k1, static_cast<u32>(p0)};
 }

@@ -169,11 +169,29 @@ void run()
     }
 }
 #else
+/// Partial sums of small integers: each is exact in float32.
+void check_sum(const char* of, int index, double wanted, const float* partial, int layers, int pitch)
+{
+    double found = 0;
+    for (int layer = 0; layer < layers; ++layer) {
+        found += partial[layer * pitch];
+    }
+    check(found == wanted, "the sum of %s %d is %g, not %g", of, index, found, wanted);
+}
+
 /// Kronecker factors of signs and inputs of small integers: every sum before the last rounding is exact.
 void modes(int tokens, int blocks, bool wide)
 {
     const int in = kFirstIn * kRestIn, out = kFirstOut * kRestOut, threads = kThreads;
+    const int group = 2, groups = tiles(tiles(tokens, kTileTokens), group);
     Matrix input = random_matrix(tokens * in), added = random_matrix(tokens * out), output(tokens * out + 1, 0xFFFF);
+    const int row_layers = kRowTiles * (TERA_SPLIT_COLUMNS ? 4 : 8), column_layers = groups * (TERA_SPLIT_COLUMNS ? 2 : 1);
+    emulated::Global<float> row_scale(tokens), column_scale(out), row_partial(row_layers * tokens + 1, NAN), column_partial(column_layers * out + 1, NAN);
+    for (auto* scale : {&row_scale, &column_scale}) {
+        for (auto& value : *scale) {
+            value = static_cast<float>(random_integer(2));
+        }
+    }
     std::vector<emulated::Global<float>> scales;
     ModesArguments p{};
     // The address itself decides whether words may be stored: a row that is not aligned must be served element by element.
@@ -200,6 +218,13 @@ void modes(int tokens, int blocks, bool wide)
     p.transposed = output.data(), p.add = added.data(), p.ld = tokens;
     p.tokens = tokens, p.token_tiles = tiles(tokens, kTileTokens);
     p.rest_scale = 0.25f, p.alpha = 2.0f;
+    if (TERA_MARGINALS) {
+        p.added = {added.data(), {kRestOut, kFirstOut, tokens}, {64, kOut, kStoreTokens}};
+        p.group = group;
+        p.row_scale = row_scale.data(), p.column_scale = column_scale.data();
+        p.row_partial = row_partial.data(), p.column_partial = column_partial.data();
+        blocks = groups * kRowTiles;
+    }
     emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); }, 1, true);
 
     // The factors mode by mode: matrix[m][o·in + i].
@@ -213,6 +238,7 @@ void modes(int tokens, int blocks, bool wide)
             }
         }
     }
+    std::vector<double> column_sums(out);
     for (int t = 0; t < tokens; ++t) {
         std::vector<double> values(in);
         for (int i = 0; i < in; ++i) {
@@ -233,14 +259,26 @@ void modes(int tokens, int blocks, bool wide)
             values = next;
             before *= kModeOut[m];
         }
+        double row_sum = 0;
         for (int o = 0; o < out; ++o) {
+            const double x = 0.25 * values[o] * E::decode(added[t * out + o]);
+            row_sum += x * column_scale[o];
+            column_sums[o] += x * row_scale[t];
+        }
+        if (TERA_MARGINALS) {
+            check_sum("row", t, row_sum, row_partial.data() + t, row_layers, tokens);
+        }
+        for (int o = 0; o < out && !TERA_MARGINALS; ++o) {
             const int place = TERA_TRANSPOSED_OUT ? o * tokens + t : t * out + o;
             const float wanted = E::decode(E::encode(static_cast<float>(0.5 * values[o] + (TERA_ADD ? E::decode(added[place]) : 0.0))));
             const float found = E::decode(output[place]);
             check(found == wanted, "output (%d, %d) of %d rows is %g, not %g", t, o, tokens, found, wanted);
         }
     }
-    check(output.back() == 0xFFFF, "nothing behind the output is written");
+    for (int o = 0; o < out && TERA_MARGINALS; ++o) {
+        check_sum("column", o, column_sums[o], column_partial.data() + o, column_layers, out);
+    }
+    check(output.back() == 0xFFFF && std::isnan(row_partial.back()) && std::isnan(column_partial.back()), "nothing behind the output is written");
 }
 
 void run()

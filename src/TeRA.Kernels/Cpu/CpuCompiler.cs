@@ -14,6 +14,7 @@ internal static class CpuCompiler
         MatrixProductStep s => s.A.DType == DType.Float64 ? new CpuMatrixProduct<double>(pool, s) : new CpuMatrixProduct<float>(pool, s),
         CoreProductStep s => s.A.DType == DType.Float64 ? new CpuCoreProduct<double>(pool, s) : new CpuCoreProduct<float>(pool, s),
         CoreProjectionStep s => s.Q.DType == DType.Float64 ? new CpuCoreProjection<double>(pool, s) : new CpuCoreProjection<float>(pool, s),
+        CoreMarginalsStep { Contraction: { } product } s => Contracted(pool, s with { Contraction = null, H = new Operand(Step.WorkspaceSlot, s.H.DType.ParameterDType()) }, product),
         CoreMarginalsStep s => s.H.DType == DType.Float64 ? new CpuCoreMarginals<double>(pool, s) : new CpuCoreMarginals<float>(pool, s),
         CoreExpansionStep s => s.Output.DType == DType.Float64 ? new CpuCoreExpansion<double>(pool, s) : new CpuCoreExpansion<float>(pool, s),
         KroneckerMatrixStep s => s.Output.DType == DType.Float64 ? new CpuKroneckerMatrix<double>(pool, s) : new CpuKroneckerMatrix<float>(pool, s),
@@ -36,6 +37,12 @@ internal static class CpuCompiler
         OptimizerStep s => s.DType == DType.Float64 ? new CpuOptimizer<double>(pool, s) : new CpuOptimizer<float>(pool, s),
         _ => throw new NotSupportedException($"The CPU device has no implementation of {step.GetType().Name} ({step.Label})."),
     };
+
+    private static CpuSequence Contracted(WorkerPool pool, CoreMarginalsStep marginals, KroneckerStep product) =>
+        new(pool, [Create(pool, product with { Output = marginals.H }), Create(pool, marginals)])
+        {
+            Workspace = checked(marginals.Core.R * marginals.Core.S * marginals.H.DType.Size()),
+        };
 
     private static bool Wide(Operand first, Operand second) => first.DType == DType.Float64 || second.DType == DType.Float64;
 }

@@ -34,9 +34,9 @@ internal static class HopperCosts
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
     private const double ExposedArithmetic = 0.55;
 
-    // A generated number of the core, and the kernel that writes a core out before its rows are multiplied.
+    // A generated number of the core beside other work, and one that is only written out.
     private const double GeneratedNumberSeconds = 2.7e-12;
-    private const double GenerationSeconds = 4e-6;
+    private const double WrittenNumberSeconds = 1.8e-12;
     private const double CoreMarginalsSeconds = 6e-6;
 
     // The core with one mode applied, and what is made in the same launch: beside the generation a round through memory, however small.
@@ -60,8 +60,9 @@ internal static class HopperCosts
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null => Projection(projection, traits),
         CoreExpansionStep expansion => Expansion(expansion, traits),
         BlockOperandsStep operands => Expansion(operands.Core, traits),
+        CoreMarginalsStep { Contraction: { } product } marginals when WgmmaModesShape.Choose(marginals, traits, out _) is { } shape => traits.LaunchSeconds + Modes(product, shape, traits),
         CoreMarginalsStep marginals => CoreMarginalsSeconds + Generation(marginals.Core),
-        FillRandomStep fill => Math.Max(Generation(fill.Core), Floor(fill, traits)),
+        FillRandomStep fill => Math.Max(Writing(fill.Core), Floor(fill, traits)),
         ScaledCopiesStep copies => ScaledCopiesShare * Floor(copies, traits),
         ScaledCopiesGradientStep sums => ScaledGradientsSeconds + (ScaledCopiesShare * Floor(sums, traits)),
         OuterVectorsStep => VectorSeconds,
@@ -95,11 +96,13 @@ internal static class HopperCosts
 
     private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
 
+    private static double Writing(CoreSource core) => (double)core.R * core.S * WrittenNumberSeconds;
+
     private static double Modes(KroneckerStep step, WgmmaModesShape shape, DeviceTraits traits)
     {
         // The modes after the first are one dense factor.
         double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
-        double generation = step.Core is { } core ? GenerationSeconds + Generation(core) : 0;
+        double generation = step.Core is { } core ? Writing(core) : 0;
         return (shape.Transposed ? 0 : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
     }
 

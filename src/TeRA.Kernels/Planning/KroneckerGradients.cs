@@ -50,21 +50,42 @@ internal static class KroneckerGradients
     private static void AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns)
     {
         int shift = HalfLog(pass.Problem.Tokens), restored = shift + operands.Rows.FeatureShift + operands.Columns.FeatureShift;
-        Operand h = pass.Scratch("H", pass.Problem.DType, operands.Rows.Rank * operands.Columns.Rank);
-        if (!AddTransposed(pass, operands, shift, h))
-        {
-            AddStraight(pass, operands, shift, h);
-        }
-
-        pass.Add(new CoreMarginalsStep(h, d, e, rows, columns, operands.Core)
+        var marginals = new CoreMarginalsStep(new Operand(Step.WorkspaceSlot, pass.Problem.DType), d, e, rows, columns, operands.Core)
         {
             Label = $"g_d, g_e = α·{Power(restored)}·(H∘G) against e, d", Alpha = Math.ScaleB(operands.Alpha, restored),
-        });
+        };
+        if (AddTransposed(pass, operands, shift) is not { } transposed)
+        {
+            pass.Add(marginals with { H = AddStraight(pass, operands, shift) });
+        }
+        else if (Fused(pass, operands, marginals, transposed) is { } fused)
+        {
+            pass.Add(fused with { Generated = operands.StoredCore(pass) });
+        }
+        else
+        {
+            Operand h = H(pass, operands);
+            pass.Add(transposed with { Output = h });
+            pass.Add(marginals with { H = h });
+        }
     }
 
-    /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become dT = Uᵀ·dW, and its rows become H.</summary>
-    /// <returns>Whether it does; otherwise nothing was added.</returns>
-    private static bool AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift, Operand h)
+    /// <summary>The marginals with H's product in them, where the device has a kernel that does both; null elsewhere.</summary>
+    private static CoreMarginalsStep? Fused(PassBuilder pass, KroneckerOperands operands, CoreMarginalsStep marginals, KroneckerStep product)
+    {
+        CoreMarginalsStep fused = marginals with
+        {
+            Label = $"{marginals.Label}, {product.Label}", Contraction = product, Generated = new Operand(Step.WorkspaceSlot, pass.Problem.DType),
+        };
+        return WgmmaModesShape.Choose(fused, pass.Traits, out _) is null ? null : fused;
+    }
+
+    private static Operand H(PassBuilder pass, KroneckerOperands operands) =>
+        pass.Scratch("H", pass.Problem.DType, operands.Rows.Rank * operands.Columns.Rank);
+
+    /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become dT = Uᵀ·dW, and its rows H.</summary>
+    /// <returns>The product that makes H, yet without an output; null where the device doesn't, and nothing was added.</returns>
+    private static KroneckerStep? AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift)
     {
         (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
@@ -72,7 +93,7 @@ internal static class KroneckerGradients
         KroneckerStep first = Contraction(probe, probe, k, 1, rows, "dT", "Uᵀ·dW") with { TransposedOutput = true };
         if (WgmmaModesShape.Choose(first, pass.Traits, out _) is null)
         {
-            return false;
+            return null;
         }
 
         Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("dT", dtype, rows.Rank * k);
@@ -81,21 +102,22 @@ internal static class KroneckerGradients
             Label = $"dWᵀ = {Power(-shift)}·Xᵀ·dY", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
         });
         pass.Add(first with { Input = gradient, Output = t });
-        pass.Add(Contraction(t, h, rows.Rank, 1, columns, "H", "dT·V"));
-        return true;
+        return Contraction(t, probe, rows.Rank, 1, columns, "H", "dT·V");
     }
 
-    private static void AddStraight(PassBuilder pass, KroneckerOperands operands, int shift, Operand h)
+    /// <summary>Elsewhere: rows of dW become dW·V, and its columns H, which is returned.</summary>
+    private static Operand AddStraight(PassBuilder pass, KroneckerOperands operands, int shift)
     {
         (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
-        Operand gradient = pass.Scratch("dW", dtype, n * k), t = pass.Scratch("dT", dtype, n * columns.Rank);
+        Operand gradient = pass.Scratch("dW", dtype, n * k), t = pass.Scratch("dT", dtype, n * columns.Rank), h = H(pass, operands);
         pass.Add(new MatrixProductStep(pass.OutputGradient, pass.Input, gradient, n, k, b)
         {
             Label = $"dW = {Power(-shift)}·dYᵀ·X", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
         });
         pass.Add(Contraction(gradient, t, n, 1, columns, "dT", "dW·V"));
         pass.Add(Contraction(t, h, 1, columns.Rank, rows, "H", "Uᵀ·dT"));
+        return h;
     }
 
     private static KroneckerStep Contraction(Operand input, Operand output, long outer, long inner, KroneckerSide side, string name, string product) =>

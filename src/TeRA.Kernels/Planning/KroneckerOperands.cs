@@ -46,6 +46,22 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
     /// <summary>d's or e's vectors, for kernels that scale factors.</summary>
     public ImmutableArray<Operand> Scales(PassBuilder pass, KroneckerSide side) => [.. side.Vectors(pass, update).Select(vector => vector.Operand)];
 
+    /// <summary>
+    /// G in the distribution's units, in the layer's dtype: what the products with it read. Alone the generator is as fast as the device's issue slots allow,
+    /// and all of a pass reads what it wrote once.
+    /// </summary>
+    public Operand StoredCore(PassBuilder pass)
+    {
+        if (pass.Known("G") is { } known)
+        {
+            return known;
+        }
+
+        Operand stored = pass.Scratch("G", pass.Problem.DType, checked(core.R * core.S));
+        pass.Add(new FillRandomStep(stored, core) { Label = $"G in {pass.Problem.DType.Label()}", Scale = 1 / core.Source.Distribution.Unit });
+        return stored;
+    }
+
     /// <summary>P = X·V, times a power of two; forward leaves it for backward where the options say so.</summary>
     public Operand P(PassBuilder pass) => pass.Known("P") ?? Contract(
         pass, pass.Input, pass.ScratchOrKept("P", pass.Problem.DType, pass.Problem.Tokens * columns.Rank, pass.Problem.KeepsContraction(columns.Rank)), columns, "P", "X");

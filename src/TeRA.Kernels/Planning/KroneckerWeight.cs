@@ -65,7 +65,10 @@ internal static class KroneckerWeight
 
         // The shapes are judged before there is a buffer for T.
         var probe = new Operand(Step.WorkspaceSlot, pass.Problem.DType);
-        KroneckerStep first = Half(null, probe, rows.Rank, columns, e, $"Tᵀ = {Power(-shift)}·V·(G∘e)ᵀ") with { Core = operands.Core, Alpha = Math.ScaleB(1, -shift) };
+        KroneckerStep first = Half(probe, probe, rows.Rank, columns, e, $"Tᵀ = {Power(-shift)}·V·(G∘e)ᵀ") with
+        {
+            Alpha = Math.ScaleB(operands.Core.Source.Distribution.Unit, -shift),
+        };
         KroneckerStep second = Half(probe, target, columns.Features, rows, d, Sum(baseWeight, $"α·{Power(shift)}·U·(d∘T)")) with
         {
             AddTo = baseWeight, Alpha = Math.ScaleB(operands.Alpha, shift),
@@ -75,8 +78,8 @@ internal static class KroneckerWeight
             return false;
         }
 
-        Operand t = pass.Scratch("T", pass.Problem.DType, columns.Features * rows.Rank);
-        pass.Add(first with { Output = t });
+        Operand core = operands.StoredCore(pass), t = pass.Scratch("T", pass.Problem.DType, columns.Features * rows.Rank);
+        pass.Add(first with { Input = core, Output = t });
         pass.Add(second with { Input = t });
         return true;
     }

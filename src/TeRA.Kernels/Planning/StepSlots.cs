@@ -12,7 +12,7 @@ internal static class StepSlots
         KroneckerStep s => Slots([s.Input, s.Output, s.InputScale, s.AddTo, .. s.ModeScales]),
         CoreProductStep s => Slots(s.A, s.C, s.Scale),
         CoreExpansionStep s => Slots(s.Output, s.RowScale, s.ColumnScale),
-        CoreMarginalsStep s => Slots(s.H, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),
+        CoreMarginalsStep s => [.. Slots(s.H, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient, s.Generated), .. s.Contraction is { } product ? Of(product) : []],
         KroneckerMatrixStep s => Slots(s.Output),
         BlockOperandsStep s => [.. s.Diagonals is null ? [] : Of(s.Diagonals), .. Of(s.Modes), .. Of(s.Core)],
         CoreProjectionStep s => Slots(s.Q, s.P, s.RowScale, s.ColumnScale, s.RowGradient, s.ColumnGradient),

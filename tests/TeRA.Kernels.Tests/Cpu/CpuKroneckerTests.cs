@@ -63,6 +63,21 @@ internal sealed class CpuKroneckerTests
     }
 
     [Test]
+    public void Marginals_of_a_product_that_is_never_stored_are_right([Values(DType.Float32, DType.BFloat16, DType.Float16)] DType dtype, [Values] bool integers)
+    {
+        foreach ((long rows, (long, long)[] modes) in new (long, (long, long)[])[] { (33, [(6, 4), (8, 3)]), (1, [(4, 4), (2, 3), (3, 2)]), (70, [(16, 8), (8, 8)]) })
+        {
+            using var run = new StepRunner(CpuDevice.Shared);
+            BoundStep bound = ContractedMarginals.Bind(run, rows, modes, dtype, integers);
+            run.Run(bound.Step);
+            foreach (Operand output in bound.Outputs)
+            {
+                Support.Check.That(StepBounds.Compare(run, bound, output, dtype), run.Description);
+            }
+        }
+    }
+
+    [Test]
     public void An_empty_mode_gives_what_is_added()
     {
         Run([new KroneckerMode(1, 0, 3, true), new KroneckerMode(2, 2, 2, true)], 3, 1, DType.Float32, AddOption, exact: true);

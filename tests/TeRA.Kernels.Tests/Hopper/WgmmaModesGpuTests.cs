@@ -40,6 +40,11 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         }
     }
 
+    public static IEnumerable<TestCaseData> MarginalCases() =>
+        from shape in Shapes.Append((4096, [(16, 16), (16, 16), (16, 16)]))
+        from dtype in DTypes
+        select new TestCaseData(shape.Rows, shape.Modes, dtype).SetArgDisplayNames($"{shape.Rows}x[{string.Join('.', shape.Modes)}]", dtype.Label());
+
     // Every number is exact in float32, so the CPU device gives the exact result and its one rounding.
     [TestCaseSource(nameof(Cases))]
     public void Signs_give_the_bits_of_the_CPU(long rows, (long, long)[] modes, Form form, DType dtype) => SameAsCpu(rows, modes, form, dtype);
@@ -84,6 +89,45 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         using var run = new StepRunner(Gpu);
         (BoundStep bound, Operand output) = Bind(run, 136, Small, form, DType.BFloat16, integers: false);
         AssertRepeats(run, bound.Step, output);
+    }
+
+    // Sums of products of signs: integers below 2²⁴ times a power of two, exact in any order.
+    [TestCaseSource(nameof(MarginalCases))]
+    public void Marginals_of_signs_are_exact(long rows, (long, long)[] modes, DType dtype)
+    {
+        using StepRunner run = new(Gpu), cpu = new(CpuDevice.Shared);
+        BoundStep bound = ContractedMarginals.Bind(run, rows, modes, dtype, integers: true), same = ContractedMarginals.Bind(cpu, rows, modes, dtype, integers: true);
+        run.Run(bound.Step);
+        cpu.Run(same.Step);
+        Assert.That(run.Description, Does.StartWith("wgmma_modes").And.Contain("marginals"));
+        for (int i = 0; i < bound.Outputs.Length; i++)
+        {
+            Check.That(Comparer.Exact($"output {i}", run.Read(bound.Outputs[i]), cpu.Read(same.Outputs[i]), zerosAreRight: true), run.Description);
+        }
+    }
+
+    [Test]
+    public void Marginals_of_normal_numbers_are_within_the_bounds([ValueSource(nameof(DTypes))] DType dtype)
+    {
+        foreach ((long Features, long Rank)[] modes in new[] { Small, [(7, 5), (4, 4), (8, 4), (2, 4)] })
+        {
+            using var run = new StepRunner(Gpu);
+            BoundStep bound = ContractedMarginals.Bind(run, 136, modes, dtype, integers: false);
+            run.Run(bound.Step);
+            foreach (Operand output in bound.Outputs)
+            {
+                Check.That(StepBounds.Compare(run, bound, output, dtype), run.Description);
+            }
+        }
+    }
+
+    [Test]
+    public void A_thousand_marginals_beside_another_stream_give_the_same_bits()
+    {
+        using var run = new StepRunner(Gpu);
+        BoundStep bound = ContractedMarginals.Bind(run, 1000, Small, DType.BFloat16, integers: false);
+        AssertRepeats(run, bound.Step, bound.Outputs[0]);
+        AssertRepeats(run, bound.Step, bound.Outputs[1]);
     }
 
     private static void SameAsCpu(long rows, (long, long)[] modes, Form form, DType dtype, int misalignment = 0)

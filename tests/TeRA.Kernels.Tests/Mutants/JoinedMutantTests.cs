@@ -46,11 +46,12 @@ internal sealed class JoinedMutantTests
         Mutant.Of<MatrixProductStep>("α is forgotten before a low-rank block", step => step.Blocks is null && step.LayoutA == Layout.Normal ? step with { Alpha = 1 } : null, LowRank),
         Mutant.Of<MatrixProductStep>("α is applied to the gradients twice", step => step.LayoutA == Layout.Transposed ? step with { Alpha = step.Alpha * LowRank.Update.Alpha } : null, LowRank),
         Mutant.Of<MatrixProductStep>("the last token is dropped from dW", step => step.LayoutA == Layout.Transposed ? step with { K = step.K - 1 } : null, Full),
-        Mutant.Of<KroneckerStep>("T is not transposed", step => step.TransposedOutput && step.Core is null && step.AddTo is null ? step with { TransposedOutput = false } : null, Full),
+        Mutant.Of<KroneckerStep>("T is not transposed", step => step.TransposedOutput && step.InputScale is null && step.AddTo is null ? step with { TransposedOutput = false } : null, Full),
         Mutant.Of<CoreMarginalsStep>("d and e are exchanged beside H", step => step with { RowScale = step.ColumnScale, ColumnScale = step.RowScale }, Full),
         Mutant.Of<CoreMarginalsStep>("the gradients of d and e are exchanged", step => step with { RowGradient = step.ColumnGradient, ColumnGradient = step.RowGradient }, Full),
         Mutant.Of<CoreMarginalsStep>("a power of two is lost in the gradients", step => step with { Alpha = step.Alpha / 2 }, Full),
-        Mutant.Of<CoreMarginalsStep>("the core beside H is drawn from stream 1", step => step with { Core = step.Core with { Stream = 1 } }, Full),
+        Mutant.Of<CoreMarginalsStep>("H loses its power of two", step => step.Contraction is { } product ? step with { Contraction = product with { Alpha = 1 } } : null, Full),
+        Mutant.Of<FillRandomStep>("the core that all products read is drawn from stream 1", step => step with { Core = step.Core with { Stream = 1 } }, Full),
     ];
 
     [TestCaseSource(nameof(Mutants))]

@@ -135,7 +135,9 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         return matrix;
     }
 
-    private void Kronecker(KroneckerStep s)
+    private void Kronecker(KroneckerStep s) => memory.Write(s.Output, KroneckerProduct(s));
+
+    private double[] KroneckerProduct(KroneckerStep s)
     {
         double[] input = s.Core is { } core ? Generate(core) : Read(s.Input!.Value, s.Outer * s.In * s.Inner);
         double[] scale = Ones(s.InputScale, s.In), matrix = KroneckerMatrix(s.Modes, s.Factors);
@@ -157,7 +159,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             }
         });
 
-        memory.Write(s.Output, output);
+        return output;
     }
 
     private void CoreProduct(CoreProductStep s)
@@ -243,7 +245,8 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     private void CoreMarginals(CoreMarginalsStep s)
     {
         (long rows, long columns) = (s.Core.R, s.Core.S);
-        double[] h = Read(s.H, rows * columns), core = Generate(s.Core), d = Read(s.RowScale, rows), e = Read(s.ColumnScale, columns);
+        double[] h = s.Contraction is { } product ? KroneckerProduct(product) : Read(s.H, rows * columns);
+        double[] core = s.Generated is { } stored ? Array.ConvertAll(Read(stored, rows * columns), value => Of(s.Core.Source.Distribution.Unit) * value) : Generate(s.Core), d = Read(s.RowScale, rows), e = Read(s.ColumnScale, columns);
         var rowGradient = new double[rows];
         var columnGradient = new double[columns];
         for (long r = 0; r < rows; r++)

@@ -17,6 +17,7 @@ internal sealed unsafe class CpuCoreMarginals<T> : CpuStep where T : unmanaged, 
     private readonly long blockRows;
     private readonly long blocks;
     private nint h;
+    private nint generated;
     private nint rowScale;
     private nint columnScale;
     private nint rowGradient;
@@ -39,6 +40,7 @@ internal sealed unsafe class CpuCoreMarginals<T> : CpuStep where T : unmanaged, 
     protected override void Execute(ReadOnlySpan<nint> addresses)
     {
         h = addresses[step.H.Slot];
+        generated = Optional(addresses, step.Generated);
         rowScale = addresses[step.RowScale.Slot];
         columnScale = addresses[step.ColumnScale.Slot];
         rowGradient = addresses[step.RowGradient.Slot];
@@ -73,7 +75,7 @@ internal sealed unsafe class CpuCoreMarginals<T> : CpuStep where T : unmanaged, 
             {
                 int count = (int)Math.Min(Chunk, width - column);
                 long place = ((first + row) * width) + column;
-                Storage.Generate(core, step.Core.Source, step.Core.Stream, place, count);
+                ReadCore(core, place, count);
                 Vectors.Multiply(core, Storage.Read(h, step.H.DType, place, count, values), count);
                 sum += Vectors.Dot(core, Storage.Read(columnScale, step.ColumnScale.DType, column, count, scales), count);
                 Vectors.AddScaled(columns + column, core, d[row], columns + column, count);
@@ -82,6 +84,18 @@ internal sealed unsafe class CpuCoreMarginals<T> : CpuStep where T : unmanaged, 
             *sums = sum * Alpha;
             Storage.Write(sums, rowGradient, step.RowGradient.DType, first + row, 1);
         }
+    }
+
+    private void ReadCore(T* core, long place, int count)
+    {
+        if (step.Generated is not { } stored)
+        {
+            Storage.Generate(core, step.Core.Source, step.Core.Stream, place, count);
+            return;
+        }
+
+        Storage.Load(generated, stored.DType, place, count, core);
+        Vectors.Scale(core, T.CreateTruncating(step.Core.Source.Distribution.Unit), count);
     }
 
     private void AddPartials(long first, T* sums)

@@ -5,6 +5,12 @@ namespace TeRA.Kernels.Cpu.Steps;
 /// <param name="steps">At least one.</param>
 internal sealed unsafe class CpuSequence(WorkerPool pool, CpuStep[] steps) : CpuStep(pool, string.Join(" + ", steps.Select(step => step.Name)))
 {
+    /// <summary>Bytes of what they pass on to each other.</summary>
+    public long Workspace { get; init; }
+
+    /// <inheritdoc/>
+    public override long WorkspaceBytes => Workspace;
+
     /// <inheritdoc/>
     protected override void Execute(ReadOnlySpan<nint> addresses)
     {

@@ -36,6 +36,11 @@ internal sealed class CoreMarginalsLauncher : CompiledStep
 
     private static void CheckDTypes(CoreMarginalsStep step)
     {
+        if (step.Generated is not null)
+        {
+            throw new NotSupportedException($"{step.Label}: a core in memory is read only beside the product that makes H; without it, it is regenerated.");
+        }
+
         ProductKernels.Require(ElementGrid.DTypes.Contains(step.H.DType), step.Label, "H", step.H.DType, "float32, bfloat16 or float16");
         foreach ((string name, Operand operand) in new[]
         {

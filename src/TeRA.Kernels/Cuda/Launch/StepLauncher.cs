@@ -15,6 +15,7 @@ internal static class StepLauncher
         MatrixProductStep product => WgmmaProductLauncher.Create(device, product),
         CoreProductStep product => new CoreProductLauncher(device, product),
         CoreProjectionStep projection => WgmmaProjectionLauncher.Create(device, projection),
+        CoreMarginalsStep { Contraction: not null } marginals => new WgmmaMarginalsLauncher(device, marginals),
         CoreMarginalsStep marginals => new CoreMarginalsLauncher(device, marginals),
         CoreExpansionStep expansion => new BlockOperandsLauncher(device, expansion),
         KroneckerMatrixStep matrix => new BlockOperandsLauncher(device, matrix),

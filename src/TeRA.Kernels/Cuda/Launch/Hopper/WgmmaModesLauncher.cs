@@ -40,13 +40,13 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         output = step.TransposedOutput ? Transposed(context) : new TensorMapSource(
             context, shape.DType, (shape.RestOut, shape.Out[0], step.Outer), (64, shape.OutPadded, shape.StoreTokens));
         added = step.AddTo is null ? null : Transposed(context);
-        long tokenTiles = (step.Outer + shape.TileTokens - 1) / shape.TileTokens;
+        long tokenTiles = shape.TokenTiles(step.Outer);
         int processors = device.Traits.Processors;
         // Blocks that write transposed rows keep to one tile of the factor's rows.
         blocks = (uint)Math.Min(step.TransposedOutput ? Math.Max(1, processors / shape.RowTiles) * shape.RowTiles : processors, tokenTiles * shape.RowTiles);
         // Measured: an early start saves 1 to 2 µs where rows go out or every block has one tile, and costs up to 2 where blocks write several transposed ones.
         overlaps = !step.TransposedOutput || tokenTiles * shape.RowTiles <= blocks;
-        prepared = Prepare((int)tokenTiles);
+        prepared = Prepare(step, shape);
     }
 
     /// <summary>The kernels of the usual shapes; others are compiled when they are first met.</summary>
@@ -108,7 +108,8 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps);
     }
 
-    private static KernelRequest Request(WgmmaModesShape shape) =>
+    /// <summary>The kernel of a shape.</summary>
+    internal static KernelRequest Request(WgmmaModesShape shape) =>
         new("kronecker/wgmma_modes.cu", "wgmma_modes", shape.Options) { OnlyFor = WgmmaProductRules.Target, ArgumentBytes = Unsafe.SizeOf<Arguments>() };
 
     private static IEnumerable<KroneckerStep> UsualSteps(DType dtype, int[] features, int[] ranks)
@@ -144,7 +145,8 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         portable.Run(addresses, stream);
     }
 
-    private Arguments Prepare(int tokenTiles)
+    /// <summary>What the kernel's argument holds whatever the addresses are.</summary>
+    internal static Arguments Prepare(KroneckerStep step, WgmmaModesShape shape)
     {
         // Factors in units. A sum over n numbers grows by √n, and by the factors' size; the power of two keeps what is rounded between
         // the modes near the size of the input.
@@ -155,7 +157,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
             Factors = new RandomSourceArguments(step.Factors, 0).InUnits,
             Stride = step.Outer,
             Tokens = (int)step.Outer,
-            TokenTiles = tokenTiles,
+            TokenTiles = shape.TokenTiles(step.Outer),
             RestScale = (float)restScale,
             Alpha = (float)(step.Alpha * coreUnit * Math.Pow(unit, step.Modes.Length) / restScale),
         };
@@ -184,7 +186,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     }
 
     /// <summary>The layout of <c>tera::ModesArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential, Size = 576)]
+    [StructLayout(LayoutKind.Sequential, Size = 640)]
     internal struct Arguments
     {
         public TensorMap Input;
@@ -198,8 +200,12 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         public int Tokens;
         public int TokenTiles;
         public int Wide;
-        public int Padding;
+        public int Group;
         public float RestScale;
         public float Alpha;
+        public nint RowScale;
+        public nint ColumnScale;
+        public nint RowPartial;
+        public nint ColumnPartial;
     }
 }

@@ -30,6 +30,9 @@ internal sealed record WgmmaModesShape(
 
     private const int Consumers = 2;
     private const int Warps = 4;
+
+    // Partial sums of marginals: about one block for each processor of an H100, and the same number on every device.
+    private const int MarginalBlocks = 128;
     private const int RowBytes = 128;
     private const int Block = 64;
     private const int LongestFirst = 64;
@@ -47,6 +50,9 @@ internal sealed record WgmmaModesShape(
     // Short rows with three stages before long ones with two: measured.
     private static readonly ImmutableArray<int> FewestStages = [3, 2];
 
+    /// <summary>Nothing is stored but the marginals of the results' products with a matrix in memory.</summary>
+    public bool Marginals { get; init; }
+
     /// <summary>Tiles along the dense factor's rows.</summary>
     public int RowTiles => (RestOut + TileRows - 1) / TileRows;
 
@@ -63,7 +69,10 @@ internal sealed record WgmmaModesShape(
     public int PassTokens => PassColumns / InPadded;
 
     /// <summary>Rows of the output that one copy stores.</summary>
-    public int StoreTokens => Math.Min(OutPadded <= 8 ? 8 : OutPadded <= 16 ? 4 : OutPadded <= 32 ? 2 : 1, Tile.Columns / InPadded);
+    public int StoreTokens => Math.Min(Math.Max(1, (OutPadded <= 8 ? 8 : OutPadded <= 16 ? 4 : OutPadded <= 32 ? 2 : 1) / (Marginals ? 2 : 1)), Tile.Columns / InPadded);
+
+    /// <summary>Partial sums that a row's marginal has: one for each warp that has its columns.</summary>
+    public int RowLayers => RowTiles * Warps * (Tile.SplitColumns ? 1 : Consumers);
 
     /// <summary>Length of the transposed rows that one copy stores, and the numbers of them along the first mode and the others.</summary>
     public (int Tokens, int First, int Others) Unit => (Math.Min(32, Tile.Columns / InPadded), 8, 8);
@@ -77,7 +86,7 @@ internal sealed record WgmmaModesShape(
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes =>
         (Tile.Stages * StageBytes) + StagingBytes + (FactorRows * RestIn * 2) + ((InPadded + 15) / 16 * OutPadded / 8 * FragmentBytes)
-        + (((2 * Tile.Stages) + (Transposed ? Consumers * Warps * Buffers : 0)) * BarrierBytes) + BaseAlignment;
+        + (((2 * Tile.Stages) + (Transposed ? Consumers * Warps * Buffers : Marginals ? Consumers * Buffers * 2 : 0)) * BarrierBytes) + BaseAlignment;
 
     /// <summary>The macros, in the order of the kernel's list.</summary>
     public ImmutableArray<string> Options =>
@@ -85,6 +94,7 @@ internal sealed record WgmmaModesShape(
         ProductConfig.Macro("DTYPE", (int)DType),
         ProductConfig.Macro("TRANSPOSED_OUT", Transposed ? 1 : 0),
         ProductConfig.Macro("ADD", Adds ? 1 : 0),
+        ProductConfig.Macro("MARGINALS", Marginals ? 1 : 0),
         ProductConfig.Macro("CHUNKS", Tile.Chunks),
         ProductConfig.Macro("SPLIT_COLUMNS", Tile.SplitColumns ? 1 : 0),
         ProductConfig.Macro("COLUMNS", Tile.Columns),
@@ -98,21 +108,45 @@ internal sealed record WgmmaModesShape(
 
     private int TileRows => (Tile.SplitColumns ? 1 : Consumers) * Block * Tile.Chunks;
 
-    // A block that writes transposed rows holds the factor's rows of its own tiles.
-    private int FactorRows => Transposed ? TileRows : RowTiles * TileRows;
+    // A block that writes transposed rows, or sums, holds the factor's rows of its own tiles.
+    private int FactorRows => Transposed || Marginals ? TileRows : RowTiles * TileRows;
 
     private int StageBytes => Parts * PassColumns * RowBytes;
 
     // That what leaves takes turns with.
-    private int Buffers => Transposed ? 3 : 2;
+    private int Buffers => Marginals ? 4 : Transposed ? 3 : 2;
 
     private int StagingBytes => Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
 
     // The last stages hold the factors in float32, each from a multiple of 16 bytes, until the small dense one is made of them.
     private int TableStages => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
 
+    /// <summary>Tiles along the rows that a block sums up.</summary>
+    public int MarginalGroup(long tokens) => (int)((TokenTiles(tokens) * RowTiles) + MarginalBlocks - 1) / MarginalBlocks;
+
+    /// <summary>Partial sums that a column's marginal has.</summary>
+    public int ColumnLayers(long tokens) => (TokenTiles(tokens) + MarginalGroup(tokens) - 1) / MarginalGroup(tokens) * Parts;
+
+    /// <summary>Tiles along the rows.</summary>
+    public int TokenTiles(long tokens) => (int)((tokens + TileTokens - 1) / TileTokens);
+
+    /// <summary>The kernel's configuration for marginals of a product's rows, or null with the reason.</summary>
+    public static WgmmaModesShape? Choose(CoreMarginalsStep step, DeviceTraits traits, out string rejection)
+    {
+        if (step is { Contraction: { } product, Generated: { } core })
+        {
+            rejection = product.TransposedOutput || core.DType != product.Output.DType ? "a transposed product, or another dtype beside it" : "";
+            return rejection.Length > 0 ? null : Choose(product, traits, marginals: true, out rejection);
+        }
+
+        rejection = "no product of rows, or no core in memory";
+        return null;
+    }
+
     /// <summary>The kernel's configuration for a step, or null with the reason.</summary>
-    public static WgmmaModesShape? Choose(KroneckerStep step, DeviceTraits traits, out string rejection)
+    public static WgmmaModesShape? Choose(KroneckerStep step, DeviceTraits traits, out string rejection) => Choose(step, traits, marginals: false, out rejection);
+
+    private static WgmmaModesShape? Choose(KroneckerStep step, DeviceTraits traits, bool marginals, out string rejection)
     {
         rejection = Rejection(step, traits) ?? "";
         if (rejection.Length > 0)
@@ -126,7 +160,7 @@ internal sealed record WgmmaModesShape(
             step.AddTo is not null,
             [.. step.Modes.Select(mode => (int)mode.In)],
             [.. step.Modes.Select(mode => (int)mode.Out)],
-            default);
+            default) { Marginals = marginals };
         foreach ((int, int, int, bool) tile in Tiles(shape, step.Outer, traits.Processors))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
@@ -143,7 +177,7 @@ internal sealed record WgmmaModesShape(
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}, tile {TileRows}×{Tile.Columns * Parts}, {Tile.Stages} stages");
+        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}{(Marginals ? ", marginals" : "")}, tile {TileRows}×{Tile.Columns * Parts}, {Tile.Stages} stages");
 
     private static string? Rejection(KroneckerStep step, DeviceTraits traits)
     {
@@ -174,7 +208,8 @@ internal sealed record WgmmaModesShape(
         bool narrow = shape.RestOut <= Block;
         if (!shape.Transposed)
         {
-            return Stages.Select(stages => (shape.RestOut > 2 * Block ? 2 : 1, PassColumns, stages, narrow));
+            // Marginals keep their sums in registers beside one block's accumulators.
+            return Stages.Select(stages => (shape.RestOut > 2 * Block && !shape.Marginals ? 2 : 1, PassColumns, stages, narrow));
         }
 
         // Eight rows make a word. Longer transposed rows, up to 64 bytes, while there is a tile for every processor and three stages fit.
