@@ -57,17 +57,19 @@ internal static class ReportCommands
     public static Command CreateReadme()
     {
         var file = new Option<string>("--file") { Description = "The text whose measured part is written anew.", HelpName = "FILE", DefaultValueFactory = _ => "README.md" };
-        var command = new Command("readme", "Writes the README's table of what was measured from the result files.") { Results, Ours, Theirs, file };
+        var command = new Command("readme", "Writes the README's tables of what was measured and of the methods, from the result files.") { Results, Ours, Theirs, file };
         command.SetAction(result =>
         {
             string path = result.GetValue(file)!;
             (ResultFile<LayerRow>? ours, ResultFile<PeerRow>? theirs) = Read(result);
             string folder = result.GetValue(Results)!;
-            ResultFile<ProductRow>? products = ResultFile.Newest(folder, "products") is { } found ? ResultFile.Read<ProductRow>(found) : null;
-            string plot = Path.Combine(folder, PlotName);
-            string? link = File.Exists(plot) ? Path.GetRelativePath(Path.GetDirectoryName(Path.GetFullPath(path))!, plot).Replace('\\', '/') : null;
-            string rendered = ReadmeTable.Render(ours ?? throw new FileNotFoundException($"There is no *-layers.json in {folder}. Run 'layers --json' first."), theirs, products, link);
-            File.WriteAllText(path, ReadmeTable.Insert(File.ReadAllText(path), rendered));
+            ours = ours ?? throw new FileNotFoundException($"There is no *-layers.json in {folder}. Run 'layers --json' first.");
+            Linked<ProductRow>? products = ResultFile.Newest(folder, "products") is { } found
+                ? new(ResultFile.Read<ProductRow>(found), Link(Path.ChangeExtension(found, ".txt"))) : null;
+            string text = ReadmeTable.Insert(File.ReadAllText(path), ReadmeTable.Render(ours, theirs, products, Link(Path.Combine(folder, PlotName))));
+            File.WriteAllText(path, ReadmeTable.Insert(text, MethodTable.Render(ours), MethodTable.Begin, MethodTable.End));
+
+            string? Link(string target) => File.Exists(target) ? Path.GetRelativePath(Path.GetDirectoryName(Path.GetFullPath(path))!, target).Replace('\\', '/') : null;
         });
         return command;
     }

@@ -12,15 +12,14 @@ internal static class ReadmeTable
     /// <summary>The line after it.</summary>
     public const string End = "<!-- end of what was measured -->";
 
-    private const double CublasAllowance = 0.97;
     private const long Longest = 14336;
 
     /// <summary>Renders it.</summary>
     /// <param name="ours">Our layers.</param>
     /// <param name="theirs">PyTorch's; null for none.</param>
-    /// <param name="products">Our products; null for none.</param>
+    /// <param name="products">Our products, with a link to all of them; null for none.</param>
     /// <param name="plot">Link to the plot; null for none.</param>
-    public static string Render(ResultFile<LayerRow> ours, ResultFile<PeerRow>? theirs, ResultFile<ProductRow>? products, string? plot)
+    public static string Render(ResultFile<LayerRow> ours, ResultFile<PeerRow>? theirs, Linked<ProductRow>? products, string? plot)
     {
         IReadOnlyList<ComparedRow> rows = [.. Comparison.Of(ours, theirs).Where(IsShown)];
         var text = new StringBuilder();
@@ -75,7 +74,7 @@ internal static class ReadmeTable
 
     private static string Variant(ComparedRow row) => row.TheirVariant.Length > 0 ? $" ({row.TheirVariant})" : "";
 
-    private static string Slower(IReadOnlyList<ComparedRow> rows, ResultFile<ProductRow>? products)
+    private static string Slower(IReadOnlyList<ComparedRow> rows, Linked<ProductRow>? products)
     {
         ComparedRow[] measured = [.. rows.Where(row => row.Ours is not null)];
         string[] aboveFrozen = [.. measured.Where(row => row.Ours!.Forward > 1 || row.Ours.Step > 1).Select(Name)];
@@ -92,9 +91,8 @@ internal static class ReadmeTable
 
         if (products is not null)
         {
-            IEnumerable<string> slow = products.Rows.Where(row => row.SpeedRatio < CublasAllowance).OrderBy(row => row.SpeedRatio)
-                .Select(row => $"{string.Join(' ', row.Name.Split(' ', StringSplitOptions.RemoveEmptyEntries))} ({Number(row.SpeedRatio)} of its speed)");
-            text.Append(CultureInfo.InvariantCulture, $" Than cuBLASLt's fastest algorithm by more than 3 %: {List(slow)}.");
+            string every = products.Link is null ? "" : $" ([every shape]({products.Link}))";
+            text.Append(CultureInfo.InvariantCulture, $" Than cuBLASLt's fastest algorithm by more than 3 %: {List(SlowProducts.Groups(products.Value.Rows))}{every}.");
         }
 
         return text.Append('\n').ToString();

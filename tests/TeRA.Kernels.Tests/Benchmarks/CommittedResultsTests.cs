@@ -48,9 +48,12 @@ internal sealed class CommittedResultsTests
         }
 
         string plot = File.Exists(Path.Combine(folder, "steps.svg")) ? $"{Card}/steps.svg" : "";
-        string rendered = ReadmeTable.Render(ResultFile.Read<LayerRow>(ours), Newest<PeerRow>("peers"), Newest<ProductRow>("products"), plot.Length > 0 ? plot : null);
+        ResultFile<LayerRow> layers = ResultFile.Read<LayerRow>(ours);
+        string rendered = ReadmeTable.Render(layers, Newest<PeerRow>("peers")?.Value, Newest<ProductRow>("products"), plot.Length > 0 ? plot : null);
         Assert.That(ReadmeTable.Insert(readme, rendered), Is.EqualTo(readme), "run `bench readme`");
+        Assert.That(ReadmeTable.Insert(readme, MethodTable.Render(layers), MethodTable.Begin, MethodTable.End), Is.EqualTo(readme), "run `bench readme`");
 
-        ResultFile<TRow>? Newest<TRow>(string command) => ResultFile.Newest(folder, command) is { } path ? ResultFile.Read<TRow>(path) : null;
+        Linked<TRow>? Newest<TRow>(string command) => ResultFile.Newest(folder, command) is not { } path ? null
+            : new(ResultFile.Read<TRow>(path), File.Exists(Path.ChangeExtension(path, ".txt")) ? $"{Card}/{Path.GetFileName(Path.ChangeExtension(path, ".txt"))}" : null);
     }
 }
