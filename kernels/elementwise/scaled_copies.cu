@@ -9,7 +9,7 @@
 
 namespace tera {
 
-constexpr int kCopyRows = 4; // rows that a thread has under way
+constexpr int kCopyRows = 2; // rows that a thread has under way
 
 /// Same layout as the C# struct.
 struct ScaledCopiesArguments {
@@ -31,7 +31,7 @@ struct ScaledCopiesArguments {
 
 }  // namespace tera
 
-extern "C" __global__ void __launch_bounds__(256, 4) scaled_copies(const __grid_constant__ tera::ScaledCopiesArguments p) {
+extern "C" __global__ void __launch_bounds__(256) scaled_copies(const __grid_constant__ tera::ScaledCopiesArguments p) {
     using namespace tera;
     ptx::griddepcontrol_wait();
     ptx::griddepcontrol_launch_dependents();

@@ -16,7 +16,8 @@ namespace tera {
 
 constexpr int kSumThreads = 1024; // at most
 constexpr int kSumRows = 4;       // rows that a thread has under way
-constexpr int kPartWarps = 8;     // of a block of the second kernel
+constexpr int kPartWarps = 16;    // of a block of the second kernel
+constexpr int kPartThreads = 32 * kPartWarps;
 
 /// Same layout as the C# struct.
 struct ScaledCopiesGradientArguments {
@@ -174,6 +175,7 @@ __device__ __forceinline__ void finish_columns(const ScaledCopiesGradientArgumen
     const i64 first = 4 * static_cast<i64>(place.tile) * p.width, count = min(static_cast<i64>(4 * p.width), p.columns - first);
     for (i64 c = threadIdx.x; c < count; c += p.width * p.depth) {
         float sum = 0.0f;
+#pragma unroll 4
         for (u32 group = 0; group < p.depth; ++group) {
             sum += column_sums[group * 4 * p.width + c];
         }
@@ -204,25 +206,27 @@ extern "C" __global__ void __launch_bounds__(tera::kSumThreads) scaled_copies_gr
     finish_columns(p, place, column_sums);
 }
 
-extern "C" __global__ void __launch_bounds__(256) scaled_copies_gradient_parts(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
+extern "C" __global__ void __launch_bounds__(tera::kPartThreads) scaled_copies_gradient_parts(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
     using namespace tera;
     extern __shared__ __align__(1024) unsigned char shared[];
     ptx::griddepcontrol_wait();
     ptx::griddepcontrol_launch_dependents();
     if (blockIdx.x >= p.column_blocks) {
-        const i64 count = p.rows * p.copies, i = static_cast<i64>(blockIdx.x - p.column_blocks) * 256 + threadIdx.x;
+        const i64 count = p.rows * p.copies, i = static_cast<i64>(blockIdx.x - p.column_blocks) * kPartThreads + threadIdx.x;
         if (i < count) {
+            const float before = p.row_gradient[i];
             float sum = 0.0f;
             for (u32 tile = 0; tile < p.tiles; ++tile) {
                 sum += p.row_partial[tile * count + i];
             }
-            p.row_gradient[i] += sum;
+            p.row_gradient[i] = before + sum;
         }
         return;
     }
-    float* sums = reinterpret_cast<float*>(shared); // 8 × 32
+    float* sums = reinterpret_cast<float*>(shared); // a warp's after another's
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const i64 count = p.copies * p.columns, i = static_cast<i64>(blockIdx.x) * 32 + lane;
+    const float before = warp == 0 && i < count ? p.column_gradient[i] : 0.0f; // read beside the parts, not after them
     float sum = 0.0f;
     if (i < count) {
 #pragma unroll 8
@@ -238,6 +242,6 @@ extern "C" __global__ void __launch_bounds__(256) scaled_copies_gradient_parts(c
         for (int w = 0; w < kPartWarps; ++w) {
             sum += sums[32 * w + lane];
         }
-        p.column_gradient[i] += sum;
+        p.column_gradient[i] = before + sum;
     }
 }

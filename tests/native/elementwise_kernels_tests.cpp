@@ -93,12 +93,12 @@ void gradients(const Shape& shape, u32 width, u32 depth, i64 part_rows, bool row
     std::vector<float> expected_rows(rows.data(), rows.data() + rows.count), expected_columns(columns.data(), columns.data() + columns.count);
     const u32 tiles = static_cast<u32>((shape.columns + 4 * width - 1) / (4 * width)), parts = static_cast<u32>((shape.rows + part_rows - 1) / part_rows);
     emulated::Global<float> row_partial(tiles > 1 ? tiles * rows.count : 0, NAN), column_partial(parts > 1 ? parts * columns.count : 0, NAN);
-    const u32 column_blocks = parts == 1 ? 0 : static_cast<u32>((columns.count + 31) / 32), row_blocks = tiles == 1 ? 0 : static_cast<u32>((rows.count + 255) / 256);
+    const u32 column_blocks = parts == 1 ? 0 : static_cast<u32>((columns.count + 31) / 32), row_blocks = tiles == 1 ? 0 : static_cast<u32>((rows.count + kPartThreads - 1) / kPartThreads);
     const ScaledCopiesGradientArguments p{gradient.data(), input.data(), lambda.data(), gamma.data(), rows.data(), columns.data(), row_partial.data(), column_partial.data(),
         shape.rows, shape.columns, stride, shape.copies, part_rows, tiles, parts, row_by_row, width, depth, column_blocks};
     emulated::launch(tiles * parts * static_cast<u32>(shape.copies), 1, width * depth, [&] { scaled_copies_gradient(p); }, 1, true);
     if (column_blocks + row_blocks > 0) {
-        emulated::launch(column_blocks + row_blocks, 1, 256, [&] { scaled_copies_gradient_parts(p); }, 1, true);
+        emulated::launch(column_blocks + row_blocks, 1, kPartThreads, [&] { scaled_copies_gradient_parts(p); }, 1, true);
     }
     check(rows.intact() && columns.intact(), "nothing around the gradients is written");
     for (i64 b = 0; b < shape.copies; ++b) {

@@ -9,7 +9,7 @@ namespace TeRA.Kernels.Cuda;
 internal sealed class ScaledCopiesGradientLauncher : CompiledStep
 {
     private const string File = "elementwise/scaled_copies_gradient.cu";
-    private const int PartsThreads = 256;
+    private const int PartsThreads = 512;
     private const int PartsColumns = 32; // of a block of the second kernel, whose warps share their parts
     private const int PartsSharedBytes = PartsThreads * sizeof(float);
 

@@ -9,8 +9,8 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
 {
     private const int Eight = 8; // columns of a thread
     private const int Warp = 32;
-    private const int RowsAtOnce = 4;
-    private const int BlocksOfProcessor = 16; // wanted, four at a time
+    private const int MostRounds = 4; // of rows, so that stores begin early
+    private const int BlocksOfProcessor = 16; // wanted
 
     private readonly ScaledCopiesStep step;
     private readonly CudaKernel kernel;
@@ -32,7 +32,7 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
         depth = ElementGrid.Threads / width;
         tiles = ElementGrid.DivideUp(columns, Eight * width);
         long wanted = Math.Max(BlocksOfProcessor * (long)device.Traits.Processors / (tiles * copies), 1);
-        partRows = Math.Min(ElementGrid.DivideUp(ElementGrid.DivideUp(rows, wanted), depth), RowsAtOnce) * depth;
+        partRows = Math.Min(ElementGrid.DivideUp(ElementGrid.DivideUp(rows, wanted), depth), MostRounds) * depth;
         parts = ElementGrid.DivideUp(rows, partRows);
         blocks = step.Columns == 0 || step.Rows == 0 ? 0 : checked((uint)(tiles * parts * step.Copies));
     }
