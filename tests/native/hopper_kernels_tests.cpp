@@ -121,6 +121,7 @@ void run()
 /// D = long·thin, its sums in TERA_PARTS parts; C is D or its transpose.
 void thin_product(int length, int width, int k, bool transposed, bool single, bool add)
 {
+    k += TERA_PARTS > 2 ? TERA_PARTS * (TERA_PARTS - 1) * kDepth : 0; // no part is empty
     Matrix a = random_matrix(length * k), b = random_matrix(k * width), bias = random_matrix(transposed ? length : width), added = random_matrix(length * width);
     Matrix c(length * width + 1, 0xFFFF);
     emulated::Global<float> c_single(length * width + 1, 3.0f);

@@ -17,6 +17,7 @@ internal sealed class WgmmaThinProductGpuTests : HopperProductFixture
     internal static readonly (long Long, long Short, long K)[] Sizes =
     [
         (1024, 64, 64), (1032, 8, 1096), (8200, 16, 72), (9000, 56, 136), (1416, 72, 1032), (8456, 128, 200), (8104, 136, 1160), (8584, 256, 72), (8072, 248, 1224),
+        (64, 64, 8192), (8, 8, 4104), (88, 72, 2056), (504, 16, 2120), (512, 120, 4168), (1096, 24, 2048),
     ];
 
     [Test]

@@ -20,6 +20,8 @@ internal sealed class WgmmaThinProductRulesTests
     [TestCase(8192, 4096, 4096, "one side")]
     [TestCase(8192, 257, 4096, "one side")]
     [TestCase(1000, 16, 4096, "one side")]
+    [TestCase(512, 16, 2040, "one side")]
+    [TestCase(512, 136, 4096, "one side")]
     [TestCase(4096, 256, 8192, "fewer than 64 tiles")]
     [TestCase(8192, 16, 4097, "16 bytes")]
     [TestCase(8192, 16, 56, "below 64")]
@@ -46,6 +48,11 @@ internal sealed class WgmmaThinProductRulesTests
     [TestCase(14336, 64, 4096, 64, 64, 1, 6)]
     [TestCase(16, 4096, 8192, 64, 64, 2, 12)]
     [TestCase(4096, 64, 1000, 64, 64, 1, 12)]
+    [TestCase(64, 64, 8192, 64, 64, 8, 12)]
+    [TestCase(16, 16, 2048, 64, 64, 4, 12)]
+    [TestCase(128, 512, 8192, 128, 64, 8, 8)]
+    [TestCase(1024, 64, 4096, 64, 64, 4, 12)]
+    [TestCase(500, 100, 2048, 128, 64, 4, 8)]
     [TestCase(8192, 128, 4096, 128, 64, 1, 8)]
     [TestCase(4096, 100, 8192, 128, 64, 2, 8)]
     [TestCase(8192, 256, 4096, 256, 128, 2, 4)]
@@ -60,9 +67,9 @@ internal sealed class WgmmaThinProductRulesTests
         Assert.That(variants.Distinct().Count(), Is.EqualTo(variants.Length).And.EqualTo(8 * WgmmaThinProductSchedule.All.Length));
         foreach (long width in new long[] { 1, 64, 65, 128, 129, 256 })
         {
-            for (long length = 1024; length < 20000; length += 1000)
+            foreach (long length in Enumerable.Range(0, 20).Select(i => 1024L + (1000 * i)).Concat(width <= 128 ? [width, width + 64, 512] : []))
             {
-                for (long k = 64; k < 9000; k += 331)
+                for (long k = length < 1024 ? 2048 : 64; k < 9000; k += 331)
                 {
                     WgmmaThinProductSchedule schedule = WgmmaThinProductSchedule.Choose(Product(length, width, k));
                     Assert.That(WgmmaThinProductSchedule.All.Contains(schedule), Is.True, $"{schedule} is among the variants");

@@ -11,8 +11,11 @@ internal static class WgmmaThinProductRules
     /// <summary>The short side at most.</summary>
     public const int LongestShortSide = 256;
 
-    // The long side at least: below, tiles of 64 rows keep too few multiprocessors busy.
+    // The long side at least: below, tiles of 64 rows keep too few multiprocessors busy. But where both sides are short, a long sum is cut in many parts.
     private const int ShortestLongSide = 1024;
+    private const int LongSum = 2048;
+    private const int LongestSideOfLongSums = 512;
+    private const int LongestShortSideOfLongSums = 128;
 
     // Above 128 of the short side a tile takes 128 rows, and with fewer tiles the smaller ones of wgmma_product keep more multiprocessors busy.
     private const int LeastTilesOf128 = 64;
@@ -39,9 +42,10 @@ internal static class WgmmaThinProductRules
         }
 
         long shortSide = Math.Min(step.M, step.N), longSide = Math.Max(step.M, step.N);
-        if (shortSide is < 1 or > LongestShortSide || longSide < ShortestLongSide)
+        bool longSum = shortSide <= LongestShortSideOfLongSums && longSide <= LongestSideOfLongSums && step.K >= LongSum;
+        if (shortSide is < 1 or > LongestShortSide || (longSide < ShortestLongSide && !longSum))
         {
-            return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}";
+            return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}, or they at most {LongestShortSideOfLongSums} and {LongestSideOfLongSums} and the sums {LongSum} long";
         }
 
         if (shortSide > 128 && WgmmaProductRules.TilesOf(longSide, 128) < LeastTilesOf128)
