@@ -70,6 +70,12 @@ inline void __syncwarp() { emulated::sync_warp(); }
 inline float __shfl_xor_sync(unsigned, float value, int mask) { return emulated::shuffle_xor(value, mask); }
 
 template <class T>
+void __stcs(T* address, T value)
+{
+    *address = value;
+}
+
+template <class T>
 T __ldg(const T* address)
 {
     return *address;
