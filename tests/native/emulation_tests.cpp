@@ -1,6 +1,7 @@
 // The emulation itself: a small kernel that is right passes in every mood, and each small kernel with a mistake is found out.
 #include "check.h"
 #include "emulated/cuda.h"
+#include "ptx/cluster.cuh"
 #include "ptx/cp_async.cuh"
 #include "ptx/griddepcontrol.cuh"
 #include "ptx/ldmatrix.cuh"
@@ -15,11 +16,14 @@ using namespace tera;
 
 namespace {
 
-constexpr unsigned kBox = 64 * 128, kBarrier = 4 * kBox; // bytes of a box; where the barrier lies
+constexpr unsigned kBox = 64 * 128; // bytes of a box
 
 emulated::Global<unsigned short>* memory;
 
 ptx::TensorMap map() { return {memory->data(), {64, 64, 1}, {64, 64, 1}}; }
+
+/// Where the barrier lies, behind four boxes.
+unsigned barrier() { return ptx::shared_address(shared) + 4 * kBox; }
 
 float& word(unsigned number) { return reinterpret_cast<float*>(shared)[number]; }
 
@@ -28,16 +32,22 @@ unsigned long long operand(unsigned address) { return 1ull << 62 | 64ull << 32 |
 void start(unsigned count = 1)
 {
     if (threadIdx.x == 0) {
-        ptx::mbarrier_init(kBarrier, count);
+        ptx::mbarrier_init(barrier(), count);
         ptx::fence_mbarrier_init();
     }
     __syncthreads();
 }
 
+void meet()
+{
+    ptx::barrier_cluster_arrive();
+    ptx::barrier_cluster_wait();
+}
+
 void load(const ptx::TensorMap& from, unsigned to)
 {
-    ptx::mbarrier_arrive_expect_tx(kBarrier, kBox);
-    ptx::cp_async_bulk_tensor_2d_load(to, &from, 0, 0, kBarrier);
+    ptx::mbarrier_arrive_expect_tx(barrier(), kBox);
+    ptx::cp_async_bulk_tensor_2d_load(to, &from, 0, 0, barrier());
 }
 
 void multiply(float (&d)[32], unsigned a, unsigned b) { ptx::wgmma_m64n64k16_bf16<0, 0>(d, operand(a), operand(b), 0); }
@@ -46,6 +56,7 @@ struct Kernel {
     const char *name, *found; // and a part of what is said about it
     unsigned blocks;
     void (*run)(const ptx::TensorMap&);
+    unsigned cluster = 1;
 };
 
 /// A box comes in, is multiplied with itself and doubled in place, and leaves.
@@ -56,7 +67,7 @@ void right(const ptx::TensorMap& m)
     if (threadIdx.x == 0) {
         load(m, 0);
     }
-    ptx::mbarrier_wait_parity(kBarrier, 0);
+    ptx::mbarrier_wait_parity(barrier(), 0);
     float d[32];
     ptx::wgmma_fence();
     multiply(d, 0, 0);
@@ -86,11 +97,11 @@ const Kernel kernels[] = {
         [](const ptx::TensorMap&) {
             ptx::griddepcontrol_wait(), start(128);
             for (int i = 0; i < 3; ++i) {
-                ptx::mbarrier_arrive(kBarrier);
-                ptx::mbarrier_wait_parity(kBarrier, 0);
+                ptx::mbarrier_arrive(barrier());
+                ptx::mbarrier_wait_parity(barrier(), 0);
             }
         }},
-    {"too_many_arrivals", "ended before the thread knew", 1, [](const ptx::TensorMap&) { ptx::griddepcontrol_wait(), start(5), ptx::mbarrier_arrive(kBarrier), ptx::mbarrier_wait_parity(kBarrier, 0); }},
+    {"too_many_arrivals", "ended before the thread knew", 1, [](const ptx::TensorMap&) { ptx::griddepcontrol_wait(), start(5), ptx::mbarrier_arrive(barrier()), ptx::mbarrier_wait_parity(barrier(), 0); }},
     {"registers_from_nowhere", "nobody can go on", 1, [](const ptx::TensorMap&) { ptx::griddepcontrol_wait(), ptx::setmaxnreg_inc<520>(); }},
     {"load_left_behind", "ends before 1 of its loads", 1,
         [](const ptx::TensorMap& m) {
@@ -106,7 +117,7 @@ const Kernel kernels[] = {
             if (threadIdx.x == 0) {
                 load(m, 0);
             }
-            ptx::mbarrier_wait_parity(kBarrier, 0);
+            ptx::mbarrier_wait_parity(barrier(), 0);
         }},
     {"load_over_writer", "no fence_proxy_async", 1,
         [](const ptx::TensorMap& m) {
@@ -116,7 +127,7 @@ const Kernel kernels[] = {
             if (threadIdx.x == 0) {
                 load(m, 0);
             }
-            ptx::mbarrier_wait_parity(kBarrier, 0);
+            ptx::mbarrier_wait_parity(barrier(), 0);
         }},
     {"copy_left_behind", "ends before its cp.async", 1, [](const ptx::TensorMap&) { ptx::griddepcontrol_wait(), ptx::cp_async_16(16 * threadIdx.x, memory->data() + 8 * threadIdx.x, 16), ptx::cp_async_commit(); }},
     {"store_left_behind", "bulk stores may still read", 1,
@@ -148,7 +159,7 @@ const Kernel kernels[] = {
                 load(m, 0);
             }
             if (threadIdx.x < 64) { // half of the warps wait
-                ptx::mbarrier_wait_parity(kBarrier, 0);
+                ptx::mbarrier_wait_parity(barrier(), 0);
             }
             float d[32];
             ptx::wgmma_fence(), multiply(d, 0, 0), ptx::wgmma_commit_group(), ptx::wgmma_wait_group<0>();
@@ -182,6 +193,34 @@ const Kernel kernels[] = {
                 ptx::wgmma_fence(), multiply(d, 0, 0), ptx::wgmma_commit_group(), ptx::wgmma_wait_group<0>();
             }
         }},
+    {"load_into_ended_block", "block 1 of the cluster may end before", 2,
+        [](const ptx::TensorMap& m) {
+            ptx::griddepcontrol_wait(), start(), meet();
+            if (threadIdx.x == 0) {
+                ptx::mbarrier_arrive_expect_tx(barrier(), kBox);
+            }
+            if (blockIdx.x == 0) {
+                if (threadIdx.x == 0) {
+                    ptx::cp_async_bulk_tensor_2d_load_multicast(ptx::shared_address(shared), &m, 0, 0, barrier(), 3);
+                }
+                ptx::mbarrier_wait_parity(barrier(), 0);
+            }
+        },
+        2},
+    {"load_over_reader_in_another_block", "may still read", 2,
+        [](const ptx::TensorMap& m) {
+            ptx::griddepcontrol_wait(), start(), meet();
+            volatile float value = word(threadIdx.x);
+            __syncthreads();
+            if (threadIdx.x == 0) {
+                ptx::mbarrier_arrive_expect_tx(barrier(), kBox);
+                if (blockIdx.x == 0) {
+                    ptx::cp_async_bulk_tensor_2d_load_multicast(ptx::shared_address(shared), &m, 0, 0, barrier(), 3);
+                }
+            }
+            ptx::mbarrier_wait_parity(barrier(), 0);
+        },
+        2},
 };
 
 } // namespace
@@ -196,7 +235,7 @@ int main(int count, char** arguments)
             if (std::strcmp(kernel.name, arguments[1]) == 0) {
                 emulated::fault = emulated::Fault::in_kernel;
                 emulated::expected = kernel.found;
-                emulated::launch(kernel.blocks, 1, 128, [&] { kernel.run(m); }, 1, true);
+                emulated::launch(kernel.blocks, 1, 128, [&] { kernel.run(m); }, kernel.cluster, true);
                 std::printf("%s was not found\n", kernel.name);
             }
         }

@@ -69,11 +69,7 @@ inline void __syncwarp() { emulated::sync_warp(); }
 
 inline float __shfl_xor_sync(unsigned, float value, int mask) { return emulated::shuffle_xor(value, mask); }
 
-template <class T>
-void __stcs(T* address, T value)
-{
-    *address = value;
-}
+inline int __shfl_sync(unsigned, int value, int lane) { return emulated::shuffle(value, lane); }
 
 template <class T>
 T __ldg(const T* address)

@@ -13,10 +13,10 @@ std::vector<Store> late_stores;
 
 namespace {
 
-PhaseBarrier& phase_barrier(unsigned barrier, bool by_copy)
+PhaseBarrier& phase_barrier(unsigned rank, unsigned barrier, bool by_copy)
 {
-    const auto found = block().phases.find(barrier);
-    if (found == block().phases.end()) {
+    const auto found = blocks[rank].phases.find(barrier);
+    if (found == blocks[rank].phases.end()) {
         wrong("there is no barrier at shared byte %u", barrier);
         std::exit(EXIT_FAILURE);
     }
@@ -32,8 +32,12 @@ PhaseBarrier& phase_barrier(unsigned barrier, bool by_copy)
     return b;
 }
 
-void settle(PhaseBarrier& b)
+void settle(PhaseBarrier& b, unsigned barrier)
 {
+    // Before the last arrival bytes may come that another block has asked for.
+    if (b.pending == 0 && b.bytes < 0) {
+        wrong("barrier %u: more bytes came than were announced", barrier);
+    }
     if (b.pending == 0 && b.bytes == 0) {
         b.pending = b.count;
         ++b.completed;
@@ -46,8 +50,9 @@ void settle(PhaseBarrier& b)
 
 } // namespace
 
-void barrier_init(unsigned barrier, unsigned count)
+void barrier_init(unsigned address, unsigned count)
 {
+    const unsigned barrier = own(address);
     if (barrier % 8 != 0 || count == 0) {
         wrong("a barrier is 8 bytes, aligned, and counts something");
     }
@@ -70,9 +75,10 @@ void barrier_fence()
     }
 }
 
-void barrier_arrive(unsigned barrier, unsigned bytes)
+void barrier_arrive(unsigned address, unsigned bytes)
 {
-    PhaseBarrier& b = phase_barrier(barrier, false);
+    const unsigned barrier = own(address);
+    PhaseBarrier& b = phase_barrier(cluster_rank, barrier, false);
     if (bytes != 0) {
         bytes += fault == Fault::wrong_bytes ? 16 : fault == Fault::fewer_bytes ? -16 : 0;
     }
@@ -82,12 +88,13 @@ void barrier_arrive(unsigned barrier, unsigned bytes)
     if (--b.pending < 0) {
         wrong("barrier %u: more arrivals than it counts", barrier);
     }
-    settle(b);
+    settle(b, barrier);
 }
 
-void barrier_wait(unsigned barrier, unsigned parity)
+void barrier_wait(unsigned address, unsigned parity)
 {
-    PhaseBarrier& b = phase_barrier(barrier, false);
+    const unsigned barrier = own(address);
+    PhaseBarrier& b = phase_barrier(cluster_rank, barrier, false);
     // The first wait of a thread is for the first phase, or, with the other parity, for the one before it, which counts as complete.
     const auto [entry, is_first] = self().phases.try_emplace(barrier, parity == 0 ? 0 : -1);
     int& phase = entry->second;
@@ -167,23 +174,42 @@ void write_store(const Store& store)
 
 } // namespace
 
-void bulk_load(unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier)
+namespace {
+
+void load_into(unsigned rank, unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier)
 {
     check_map(map, to, x);
-    PhaseBarrier& b = phase_barrier(barrier, true);
+    PhaseBarrier& b = phase_barrier(rank, barrier, true);
     if (b.engine == kNobody) {
-        b.engine = new_engine("the loads of barrier " + std::to_string(barrier));
+        b.engine = new_engine("the loads of barrier " + std::to_string(barrier) + (blocks.size() > 1 ? " of block " + std::to_string(rank) + " of the cluster" : ""));
     }
+    on_visit(rank, b.engine, b.completed + 1);
     for_each_run(map, to, x, y, z, [&](int inside, unsigned short* at, unsigned place) {
-        on_write(cluster_rank, place, 16, b.engine, b.completed + 1, true);
-        std::memset(shared + place, 0xFF, 16);
+        on_write(rank, place, 16, b.engine, b.completed + 1, true);
+        std::memset(memory_of(rank) + place, 0xFF, 16);
         if (inside > 0) {
             on_global(at, 2 * inside, false);
         }
     });
-    loads.push_back({to, cluster_rank, barrier, fiber, map, x, y, z});
+    loads.push_back({to, rank, barrier, fiber, map, x, y, z});
     if (early()) {
         complete_load(loads.size() - 1);
+    }
+}
+
+} // namespace
+
+void bulk_load(unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier) { load_into(cluster_rank, own(to), map, x, y, z, own(barrier)); }
+
+void bulk_load_multicast(unsigned to, const TensorMap& map, int x, int y, unsigned barrier, unsigned wanted)
+{
+    if (wanted == 0 || wanted >> blocks.size() != 0) {
+        wrong("a copy to blocks %u of a cluster of %zu", wanted, blocks.size());
+    }
+    for (unsigned rank = 0; rank < blocks.size(); ++rank) {
+        if ((wanted >> rank & 1) != 0) {
+            load_into(rank, own(to), map, x, y, 0, own(barrier));
+        }
     }
 }
 
@@ -198,14 +224,12 @@ void complete_load(std::size_t number)
     });
     PhaseBarrier& b = blocks[load.rank].phases.at(load.barrier);
     b.bytes -= 2ll * load.map.box[0] * load.map.box[1] * load.map.box[2];
-    if (b.bytes < 0) {
-        wrong("barrier %u: more bytes came than were announced", load.barrier);
-    }
-    settle(b);
+    settle(b, load.barrier);
 }
 
-void bulk_store(const TensorMap& map, int x, int y, int z, unsigned from)
+void bulk_store(const TensorMap& map, int x, int y, int z, unsigned address)
 {
+    const unsigned from = own(address);
     check_map(map, from, x);
     Fiber& f = self();
     if (f.store_engine == kNobody) {
@@ -300,8 +324,9 @@ void perform(Copy& copy)
 
 } // namespace
 
-void copy(unsigned to, const void* from, unsigned bytes, unsigned size)
+void copy(unsigned address, const void* from, unsigned bytes, unsigned size)
 {
+    const unsigned to = own(address);
     Fiber& f = self();
     if (to % size != 0 || reinterpret_cast<std::uintptr_t>(from) % size != 0 || bytes > size) {
         wrong("cp.async of %u bytes reads %u, and both addresses are multiples", size, bytes);

@@ -46,6 +46,7 @@ void enter()
 {
     (*body)();
     end_thread();
+    block().ended.join(self().times);
     if (!self().grid_waited) {
         wrong("the thread ends without griddepcontrol_wait");
     }
@@ -78,7 +79,8 @@ __attribute__((noinline)) void resume(unsigned number, unsigned first)
 {
     switch_to(number / threads);
     fiber = number;
-    block_index = {first % grid_size.x, first / grid_size.x * static_cast<unsigned>(blocks.size()) + cluster_rank, 0};
+    const unsigned size = static_cast<unsigned>(blocks.size());
+    block_index = grid_size.y == 1 ? Index{first * size + cluster_rank, 0, 0} : Index{first % grid_size.x, first / grid_size.x * size + cluster_rank, 0};
     thread_index = {number % threads, 0, 0};
     if (_setjmp(scheduler) == 0) {
         if (self().started) {
@@ -142,6 +144,7 @@ void start_cluster(unsigned size)
     for (Block& b : blocks) {
         b.barrier.size = threads;
         b.barrier.gathering.reset(), b.barrier.released.reset();
+        b.ended.reset();
         b.warps.resize((threads + 31) / 32);
         for (Warp& w : b.warps) {
             w.barrier.size = 32;
@@ -241,6 +244,11 @@ void launch(unsigned grid_x, unsigned grid_y, unsigned block_threads, const std:
         }
         run_cluster(first);
         for (Block& b : blocks) {
+            for (const auto& [doer, clock] : b.visits) {
+                if (b.ended.seen[doer] < clock) {
+                    wrong("block %d of the cluster may end before %s is done with its shared memory", static_cast<int>(&b - blocks.data()), name_of(doer).c_str());
+                }
+            }
             for (const auto& [id, named] : b.named) {
                 if (named.arrived != 0) {
                     wrong("%u threads were left at named barrier %u", named.arrived, id);

@@ -69,7 +69,8 @@ extern unsigned mood;
 /// Says what is wrong, with the thread. Ends the program where a fault was planted.
 __attribute__((format(printf, 1, 2))) void wrong(const char* format, ...);
 
-/// Runs kernel() for every thread of every block; clusters are of `cluster` blocks along y. `overlaps`: with the kernel before, which must not be noticed.
+/// Runs kernel() for every thread of every block; clusters are of `cluster` blocks, along y, or along x where the grid has one row. `overlaps`: with the kernel
+/// before, which must not be noticed.
 void launch(unsigned grid_x, unsigned grid_y, unsigned threads, const std::function<void()>& kernel, unsigned cluster = 1, bool overlaps = false);
 
 /// Runs a test in so many moods, or once with the fault that the arguments name; returns main's result.
@@ -102,11 +103,13 @@ void cluster_wait();
 void grid_wait();
 void set_registers(int count, bool more);
 
-// Shared memory, in the way of a warp or of a thread. Addresses carry the block of the cluster in their upper eight bits.
+// Shared memory, in the way of a warp or of a thread. Addresses carry the block of the cluster in their upper eight bits, as the hardware's do. What others do to a block's shared
+// memory must be known to one of its threads when that one ends.
 void load_shared(void* to, unsigned address, unsigned bytes, bool of_cluster = false);
 void store_shared(unsigned address, const void* from, unsigned bytes);
-unsigned shared_offset(const void* pointer);
+unsigned shared_address(const void* pointer);
 float shuffle_xor(float value, int mask);
+int shuffle(int value, int lane);
 void load_matrices(unsigned* to, unsigned address, bool transposed);                           // four
 void store_matrices(unsigned address, const unsigned* from, unsigned count, bool transposed);
 void multiply_fragments(float* d, const unsigned* a, const unsigned* b, float (*decode)(unsigned short));
@@ -127,6 +130,7 @@ struct alignas(64) TensorMap {
 static_assert(sizeof(TensorMap) <= 128);
 
 void bulk_load(unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier);
+void bulk_load_multicast(unsigned to, const TensorMap& map, int x, int y, unsigned barrier, unsigned blocks); // blocks: a bit each
 void bulk_store(const TensorMap& map, int x, int y, int z, unsigned from);
 void bulk_commit();
 void bulk_wait_read(unsigned pending);

@@ -122,6 +122,13 @@ void on_write(unsigned rank, unsigned address, unsigned bytes, unsigned doer, Cl
     }
 }
 
+void on_visit(unsigned rank, unsigned doer, Clock clock)
+{
+    if (rank != cluster_rank) {
+        blocks[rank].visits[doer] = clock;
+    }
+}
+
 void forget_readers()
 {
     free_lists.clear();

@@ -126,6 +126,9 @@ struct Block {
     std::unique_ptr<unsigned char[]> memory;
     int free_registers = 0;
     unsigned register_events = 0;
+    // What others of the cluster, and what they asked for, did here last, and what the threads that have ended knew.
+    std::map<unsigned, Clock> visits;
+    Times ended;
 };
 
 extern std::vector<Fiber> fibers;
@@ -146,6 +149,9 @@ inline unsigned char* memory_of(unsigned rank) { return rank == cluster_rank ? s
 inline bool by_chance() { return mood > 1; }
 inline bool early() { return mood == 1 || (by_chance() && chance() % 3 == 0); }
 
+/// Where in the block's own shared memory an address lies; it must be the block's own.
+unsigned own(unsigned address);
+
 unsigned new_engine(const std::string& name);
 std::string name_of(unsigned doer);
 
@@ -162,6 +168,9 @@ void see(const Times& from);
 /// Accesses to shared memory by `doer` at `clock`; what it may see is the thread's.
 void on_read(unsigned rank, unsigned address, unsigned bytes, unsigned doer, Clock clock, bool asynchronous);
 void on_write(unsigned rank, unsigned address, unsigned bytes, unsigned doer, Clock clock, bool asynchronous);
+
+/// Someone from another block did something to this one's shared memory: the block must know of it before it ends.
+void on_visit(unsigned rank, unsigned doer, Clock clock);
 
 /// Accesses to global memory.
 void on_global(const void* address, std::size_t bytes, bool write);

@@ -37,25 +37,35 @@ struct Row {
 
 } // namespace
 
-unsigned shared_offset(const void* pointer) { return static_cast<unsigned>(static_cast<const unsigned char*>(pointer) - shared); }
+unsigned shared_address(const void* pointer) { return cluster_rank << 24 | static_cast<unsigned>(static_cast<const unsigned char*>(pointer) - shared); }
+
+unsigned own(unsigned address)
+{
+    if (address >> 24 != cluster_rank) {
+        wrong("shared address %#x is of another block", address);
+    }
+    return address & 0xFFFFFF;
+}
 
 void load_shared(void* to, unsigned address, unsigned bytes, bool of_cluster)
 {
-    const unsigned rank = of_cluster ? address >> 24 : cluster_rank, at = address & 0xFFFFFF;
+    const unsigned rank = of_cluster ? address >> 24 : cluster_rank, at = of_cluster ? address & 0xFFFFFF : own(address);
     if (at % bytes != 0 || rank >= blocks.size()) {
         wrong("%u bytes of shared memory at %u are not aligned, or of no block", bytes, at);
     }
     on_read(rank, at, bytes, fiber, self().times.seen[fiber], false);
+    on_visit(rank, fiber, self().times.seen[fiber]);
     std::memcpy(to, memory_of(rank) + at, bytes);
 }
 
 void store_shared(unsigned address, const void* from, unsigned bytes)
 {
-    if (address % bytes != 0) {
-        wrong("%u bytes of shared memory at %u are not aligned", bytes, address);
+    const unsigned at = own(address);
+    if (at % bytes != 0) {
+        wrong("%u bytes of shared memory at %u are not aligned", bytes, at);
     }
-    on_write(cluster_rank, address, bytes, fiber, self().times.seen[fiber], false);
-    std::memcpy(shared + address, from, bytes);
+    on_write(cluster_rank, at, bytes, fiber, self().times.seen[fiber], false);
+    std::memcpy(shared + at, from, bytes);
 }
 
 float shuffle_xor(float value, int mask)
@@ -66,6 +76,19 @@ float shuffle_xor(float value, int mask)
     together("shfl", &own, [mask](void** all) {
         for (int lane = 0; lane < 32; ++lane) {
             static_cast<Value*>(all[lane])->result = static_cast<Value*>(all[lane ^ mask])->value;
+        }
+    });
+    return own.result;
+}
+
+int shuffle(int value, int from)
+{
+    struct Value {
+        int value, result;
+    } own{value, 0};
+    together("shfl", &own, [from](void** all) {
+        for (int lane = 0; lane < 32; ++lane) {
+            static_cast<Value*>(all[lane])->result = static_cast<Value*>(all[from])->value;
         }
     });
     return own.result;
@@ -88,7 +111,7 @@ void load_matrices(unsigned* to, unsigned address, bool transposed)
 
 void store_matrices(unsigned address, const unsigned* from, unsigned count, bool transposed)
 {
-    Row own{address, const_cast<unsigned*>(from), {}};
+    Row row{own(address), const_cast<unsigned*>(from), {}};
     const auto run = [count, transposed](void** all) {
         for (unsigned lane = 0; lane < 32; ++lane) {
             const unsigned g = lane / 4, t = lane % 4;
@@ -109,9 +132,9 @@ void store_matrices(unsigned address, const unsigned* from, unsigned count, bool
         if (address % 16 != 0) {
             wrong("stmatrix wants 16-byte addresses");
         }
-        on_write(cluster_rank, address, 16, fiber, self().times.seen[fiber], false);
+        on_write(cluster_rank, row.address, 16, fiber, self().times.seen[fiber], false);
     }
-    together("stmatrix", &own, run);
+    together("stmatrix", &row, run);
 }
 
 /// From the PTX ISA's fragment layouts; sums in float64, rounded once.

@@ -8,7 +8,7 @@ namespace tera::ptx {
 inline void barrier_cluster_arrive() { emulated::cluster_arrive(); }
 inline void barrier_cluster_wait() { emulated::cluster_wait(); }
 
-inline unsigned mapa(unsigned address, unsigned rank) { return rank << 24 | address; }
+inline unsigned mapa(unsigned address, unsigned rank) { return rank << 24 | (address & 0xFFFFFF); }
 
 inline float4 ld_shared_cluster_v4(unsigned address)
 {

@@ -5,7 +5,7 @@
 
 namespace tera::ptx {
 
-inline unsigned shared_address(const void* pointer) { return emulated::shared_offset(pointer); }
+inline unsigned shared_address(const void* pointer) { return emulated::shared_address(pointer); }
 
 inline void ldmatrix_x4(unsigned (&d)[4], unsigned address) { emulated::load_matrices(d, address, false); }
 inline void ldmatrix_x4_trans(unsigned (&d)[4], unsigned address) { emulated::load_matrices(d, address, true); }
