@@ -41,10 +41,16 @@ __device__ __forceinline__ unsigned swizzled(unsigned row, unsigned chunk)
 template <bool Transposed>
 __device__ __forceinline__ unsigned long long descriptor(unsigned address)
 {
-    constexpr unsigned long long swizzle_128 = 1ull << 62;
-    constexpr unsigned long long leading = Transposed ? (kBoxBytes >> 4) : 1;
-    constexpr unsigned long long stride = 1024 >> 4;
-    return swizzle_128 | stride << 32 | leading << 16 | ((address & 0x3FFFF) >> 4);
+    constexpr unsigned swizzle_128 = 1u << 30, leading = Transposed ? (kBoxBytes >> 4) : 1, stride = 1024 >> 4;
+    const unsigned low = leading << 16 | (address & 0x3FFFF) >> 4; // in a cluster the upper bits of an address say whose it is
+    return static_cast<unsigned long long>(swizzle_128 | stride) << 32 | low;
+}
+
+/// The descriptor of what lies `bytes` further on: no carry leaves the low word.
+__device__ __forceinline__ unsigned long long moved(unsigned long long descriptor, unsigned bytes)
+{
+    const unsigned low = static_cast<unsigned>(descriptor) + (bytes >> 4);
+    return descriptor & ~0xFFFFFFFFull | low;
 }
 
 /// Bytes from one 16-wide slice of K to the next inside a stage.
@@ -77,10 +83,10 @@ constexpr int kDepth = 64; // of a stage: the elements of a swizzled row
 template <int DType, bool TransposedA, bool TransposedB, int Registers>
 __device__ __forceinline__ void multiply_stage(float (&d)[Registers], unsigned a, unsigned b, bool first)
 {
+    const unsigned long long da = descriptor<TransposedA>(a), db = descriptor<TransposedB>(b);
 #pragma unroll
     for (int i = 0; i < kDepth / 16; ++i) {
-        multiply_slice<DType, TransposedA, TransposedB>(
-            d, descriptor<TransposedA>(a + i * kSlice<TransposedA>), descriptor<TransposedB>(b + i * kSlice<TransposedB>), !first || i > 0);
+        multiply_slice<DType, TransposedA, TransposedB>(d, moved(da, i * kSlice<TransposedA>), moved(db, i * kSlice<TransposedB>), !first || i > 0);
     }
 }
 
@@ -123,7 +129,7 @@ __device__ __forceinline__ void fence_barriers()
 template <int ConsumerRegisters, class Produce, class Consume>
 __device__ __forceinline__ void specialise(const Produce& produce, const Consume& consume)
 {
-    const int warpgroup = threadIdx.x / 128;
+    const int warpgroup = __shfl_sync(0xFFFFFFFF, threadIdx.x / 128, 0);
     if (warpgroup == 0) {
         ptx::setmaxnreg_dec<24>();
         if (threadIdx.x == 0) {

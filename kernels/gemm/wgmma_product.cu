@@ -8,8 +8,8 @@
 // those of A·B. A2's map has three dimensions (k2, block, m), so that what lies beyond k2 reads as zero and never as the next block.
 // A tile lies in one block: w is a multiple of the tile, or all of C.
 //
-// The addend of 16 bits comes through the copy engine into the boxes that the result leaves by. It is asked for when the first stage of a
-// tile is being multiplied, because by then the boxes of the tile before have been read.
+// A result of 16 bits is rounded into registers and leaves, box by box, while the first stages of the next tile are multiplied. An addend of 16 bits comes
+// as the last stages of its tile.
 //
 // Few tiles and long sums: K is cut into parts, which write float32 layers for split_sum.cu to add in order.
 //
@@ -47,12 +47,13 @@ constexpr bool kBlocks = TERA_BLOCKS != 0, kTransposedB2 = TERA_BLOCKS == 1;
 constexpr bool kAdd = TERA_ADD;
 constexpr int kBytesA = kTileM * kDepth * 2, kBytesB = kTileN * kDepth * 2;
 constexpr int kBoxes = kTileN / 64;                     // of a consumer's part of a tile
-constexpr int kStagingBoxes = kAdd || kBoxes % 2 != 0 ? kBoxes : 2; // places that a consumer's boxes go through in turn
+constexpr int kStagingBoxes = kBoxes % 2 == 0 ? 2 : kBoxes; // places that a consumer's boxes go through in turn
 static_assert(kBoxes % kStagingBoxes == 0, "a box finds the place that was written kStagingBoxes boxes ago, in the tile before too");
 constexpr int kAccumulators = kTileN / 2;
+constexpr int kAddedBoxes = 1 + kBoxes / 2; // of a consumer, that a stage holds: one where A lies otherwise, the rest where B does
 
 struct Shared {
-    unsigned a, b, staging, full, empty, added;
+    unsigned a, b, staging, full, empty;
 };
 
 __device__ __forceinline__ Shared layout(unsigned base)
@@ -63,7 +64,6 @@ __device__ __forceinline__ Shared layout(unsigned base)
     s.staging = s.b + kStages * kBytesB;
     s.full = s.staging + kConsumers * kStagingBoxes * kBoxBytes;
     s.empty = s.full + kStages * 8;
-    s.added = s.empty + kStages * 8;
     return s;
 }
 
@@ -72,31 +72,52 @@ struct Item {
     int m, n, part, begin, end;
 };
 
-/// Tiles are walked in groups of tile rows, column by column, so that the operands of tiles in flight stay in the L2 cache. The tiles of
+/// Tiles are walked in groups of tile rows, column by column, to and fro, so that the operands of tiles in flight stay in the L2 cache. The tiles of
 /// one part stand together.
 __device__ __forceinline__ Item item_of(int index, const WgmmaProductArguments& p)
 {
     const int tiles = p.tiles_m * p.tiles_n, part = index / tiles, tile = index % tiles;
-    const int in_group = p.group * p.tiles_n;
-    const int first = tile / in_group * p.group;
-    const int rows = min(p.group, p.tiles_m - first);
-    const int rest = tile % in_group, begin = part * p.part_length;
-    return {(first + rest % rows) * kTileM, rest / rows * kTileN, part, begin, min(p.k, begin + p.part_length)};
+    const int in_group = p.group * p.tiles_n, group = tile / in_group, rest = tile % in_group;
+    const int first = group * p.group, rows = min(p.group, p.tiles_m - first), begin = part * p.part_length;
+    const int column = group % 2 == 0 ? rest / rows : p.tiles_n - 1 - rest / rows;
+    return {(first + rest % rows) * kTileM, column * kTileN, part, begin, min(p.k, begin + p.part_length)};
+}
+
+/// Where a stage holds a consumer's box of the addend.
+__device__ __forceinline__ unsigned added_box(unsigned a, unsigned b, int box, int consumer)
+{
+    return box == 0 ? a + consumer * kBoxBytes : b + (kConsumers * (box - 1) + consumer) * kBoxBytes;
 }
 
 /// Waits for a free stage, announces its bytes, and says where the operands go.
 struct Stage {
     unsigned a, b, barrier;
 
-    __device__ __forceinline__ static Stage next(const Shared& s, Ring<kStages>& ring)
+    __device__ __forceinline__ static Stage next(const Shared& s, Ring<kStages>& ring, int bytes = kBytesA + kBytesB)
     {
         ptx::mbarrier_wait_parity(s.empty + ring.stage * 8, ring.parity ^ 1);
         const Stage stage{s.a + ring.stage * kBytesA, s.b + ring.stage * kBytesB, s.full + ring.stage * 8};
-        ptx::mbarrier_arrive_expect_tx(stage.barrier, kBytesA + kBytesB);
+        ptx::mbarrier_arrive_expect_tx(stage.barrier, bytes);
         ring.advance();
         return stage;
     }
 };
+
+/// Asks for a tile's addend, as many boxes at a time as a stage holds.
+__device__ __forceinline__ void load_addend(const WgmmaProductArguments& p, const Shared& s, const Item& item, Ring<kStages>& ring)
+{
+#pragma unroll
+    for (int first = 0; first < kBoxes; first += kAddedBoxes) {
+        const int boxes = min(kAddedBoxes, kBoxes - first);
+        const Stage stage = Stage::next(s, ring, kConsumers * boxes * kBoxBytes);
+        for (int box = 0; box < boxes; ++box) {
+            for (int consumer = 0; consumer < kConsumers; ++consumer) {
+                ptx::cp_async_bulk_tensor_2d_load(
+                    added_box(stage.a, stage.b, box, consumer), &p.add, item.n + 64 * (first + box), item.m + 64 * consumer, stage.barrier);
+            }
+        }
+    }
+}
 
 __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
 {
@@ -117,6 +138,9 @@ __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
                 load_operand<kTileN, kTransposedB2>(stage.b, &p.block_b, column, k, stage.barrier);
             }
         }
+        if (kAdd) {
+            load_addend(p, s, item, ring);
+        }
     }
 }
 
@@ -124,62 +148,103 @@ __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
 struct Consumer {
     int number;
     bool leader;
-    unsigned staging, added;
+    unsigned staging, empty;
     Ring<kStages> ring;
-    unsigned parity = 0; // of the addend's barriers
-    unsigned previous;   // the barrier that frees the stage before, or 0 in a tile's first
+    int previous;                      // the stage before, or -1 in a tile's first
+    unsigned words[kAccumulators / 2]; // its part of the tile before, rounded
+    int m = 0, n = -1;                 // where that goes; n is -1 before the first tile
 
     __device__ __forceinline__ Consumer(const Shared& s, int consumer)
-        : number(consumer), leader(threadIdx.x % 128 == 0), staging(s.staging + consumer * kStagingBoxes * kBoxBytes), added(s.added + consumer * kBoxes * 8)
+        : number(consumer), leader(threadIdx.x % 128 == 0), staging(s.staging + consumer * kStagingBoxes * kBoxBytes), empty(s.empty)
     {
+    }
+
+    /// Tells the producer that a stage is free.
+    __device__ __forceinline__ void leave(int stage) const
+    {
+        if (leader) {
+            ptx::mbarrier_arrive(empty + stage * 8);
+        }
     }
 };
 
-/// Asks for the addend of a consumer's part of the tile, box by box, once the results that left through the boxes have been read.
-__device__ __forceinline__ void request_addend(const WgmmaProductArguments& p, const Consumer& c, const Item& item)
+/// Rounds a tile to 16 bits and keeps it for store_words.
+__device__ __forceinline__ void keep_words(const Item& item, Consumer& c, const float (&d)[kAccumulators])
 {
-    ptx::cp_async_bulk_wait_group_read<0>();
 #pragma unroll
-    for (int box = 0; box < kBoxes; ++box) {
-        ptx::mbarrier_arrive_expect_tx(c.added + box * 8, kBoxBytes);
-        ptx::cp_async_bulk_tensor_2d_load(c.staging + box * kBoxBytes, &p.add, item.n + 64 * box, item.m + 64 * c.number, c.added + box * 8);
+    for (int i = 0; i < kAccumulators / 2; ++i) {
+        c.words[i] = Element<TERA_DTYPE>::encode2(d[2 * i], d[2 * i + 1]);
+    }
+    c.m = item.m + 64 * c.number, c.n = item.n;
+}
+
+/// Stages 64×64 elements of the tile before in the swizzle of the tensor map and hands them to the copy engine.
+__device__ __forceinline__ void store_words(const WgmmaProductArguments& p, Consumer& c, int box)
+{
+    const BoxLane lane = BoxLane::of_thread();
+    const unsigned place = c.staging + box % kStagingBoxes * kBoxBytes;
+    if (c.leader) {
+        ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
+    }
+    ptx::bar_sync(1 + c.number, 128);
+    const unsigned* words = c.words + 16 * box;
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+        ptx::stmatrix_x4(lane.address(place, j), words[2 * j], words[2 * j + 1], words[2 * j + 2], words[2 * j + 3]);
+    }
+    ptx::fence_proxy_async();
+    ptx::bar_sync(1 + c.number, 128);
+    if (c.leader) {
+        ptx::cp_async_bulk_tensor_2d_store(&p.c, c.n + 64 * box, c.m, place);
+        ptx::cp_async_bulk_commit_group();
     }
 }
 
-/// Adds a run of stages to the 64 rows of a tile: a stage is freed once the wgmma of the next one are running.
+/// Adds a stage to the 64 rows of a tile; the stage before is freed once the wgmma of this one are running.
 template <bool TransposedA, bool TransposedB>
-__device__ __forceinline__ void accumulate(
-    const WgmmaProductArguments& p, const Shared& s, const Item& item, int stages, Consumer& c, float (&d)[kAccumulators])
+__device__ __forceinline__ void accumulate_stage(const Shared& s, Consumer& c, float (&d)[kAccumulators])
 {
-    for (int i = 0; i < stages; ++i) {
-        ptx::mbarrier_wait_parity(s.full + c.ring.stage * 8, c.ring.parity);
-        const unsigned a = s.a + c.ring.stage * kBytesA + c.number * kBoxBytes, b = s.b + c.ring.stage * kBytesB;
-        ptx::wgmma_fence();
-        multiply_stage<TERA_DTYPE, TransposedA, TransposedB>(d, a, b, c.previous == 0);
-        ptx::wgmma_commit_group();
-        if (kAdd && c.leader && c.previous == 0) {
-            request_addend(p, c, item);
-        }
-        ptx::wgmma_wait_group<1>();
-        if (c.leader && c.previous != 0) {
-            ptx::mbarrier_arrive(c.previous);
-        }
-        c.previous = s.empty + c.ring.stage * 8;
-        c.ring.advance();
+    ptx::mbarrier_wait_parity(s.full + c.ring.stage * 8, c.ring.parity);
+    const unsigned a = s.a + c.ring.stage * kBytesA + c.number * kBoxBytes, b = s.b + c.ring.stage * kBytesB;
+    ptx::wgmma_fence();
+    multiply_stage<TERA_DTYPE, TransposedA, TransposedB>(d, a, b, c.previous < 0);
+    ptx::wgmma_commit_group();
+    ptx::wgmma_wait_group<1>();
+    if (c.previous >= 0) {
+        c.leave(c.previous);
     }
+    c.previous = c.ring.stage;
+    c.ring.advance();
 }
 
 __device__ __forceinline__ void accumulate_tile(const WgmmaProductArguments& p, const Shared& s, const Item& item, Consumer& c, float (&d)[kAccumulators])
 {
-    c.previous = 0;
-    accumulate<kTransposedA, kTransposedB>(p, s, item, (item.end - item.begin + kDepth - 1) / kDepth, c, d);
+    const int stages = (item.end - item.begin + kDepth - 1) / kDepth;
+    int i = 0;
+    c.previous = -1;
+    if (TERA_OUTPUT != 0) {
+        // Each box leaves while the tensor cores have a stage to work on.
+#pragma unroll
+        for (int box = 0; box < kBoxes; ++box) {
+            if (box < stages) {
+                accumulate_stage<kTransposedA, kTransposedB>(s, c, d);
+            }
+            if (c.n >= 0) {
+                store_words(p, c, box);
+            }
+        }
+        i = kBoxes;
+    }
+    for (; i < stages; ++i) {
+        accumulate_stage<kTransposedA, kTransposedB>(s, c, d);
+    }
     if (kBlocks) {
-        accumulate<false, kTransposedB2>(p, s, item, (p.block_k + kDepth - 1) / kDepth, c, d);
+        for (int k = 0; k < p.block_k; k += kDepth) {
+            accumulate_stage<false, kTransposedB2>(s, c, d);
+        }
     }
     ptx::wgmma_wait_group<0>();
-    if (c.leader) {
-        ptx::mbarrier_arrive(c.previous);
-    }
+    c.leave(c.previous);
 }
 
 /// alpha and bias in float32, before the one rounding.
@@ -199,61 +264,39 @@ __device__ __forceinline__ void finish(const WgmmaProductArguments& p, int colum
     }
 }
 
-/// Adds two neighbours that lie packed in a word.
-__device__ __forceinline__ void add_pair(float (&v)[2], unsigned pair)
+/// Adds what lies in a box to sixteen columns of the warp's rows.
+__device__ __forceinline__ void add_columns(float* v, unsigned address)
 {
     using E = Element<TERA_DTYPE>;
-    v[0] += E::decode(static_cast<unsigned short>(pair));
-    v[1] += E::decode(static_cast<unsigned short>(pair >> 16));
-}
-
-/// Sixteen columns of the warp's rows: rounds to 16 bits and puts them into the box, after adding what lies there.
-__device__ __forceinline__ void stage_columns(unsigned address, const float* v)
-{
-    using E = Element<TERA_DTYPE>;
-    unsigned there[4] = {};
-    if (kAdd) {
-        ptx::ldmatrix_x4(there, address);
-    }
     unsigned words[4];
+    ptx::ldmatrix_x4(words, address);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        float pair[2] = {v[2 * i], v[2 * i + 1]};
-        if (kAdd) {
-            add_pair(pair, there[i]);
-        }
-        words[i] = E::encode2(pair[0], pair[1]);
+        v[2 * i] += E::decode(static_cast<unsigned short>(words[i]));
+        v[2 * i + 1] += E::decode(static_cast<unsigned short>(words[i] >> 16));
     }
-    ptx::stmatrix_x4(address, words[0], words[1], words[2], words[3]);
 }
 
-/// Stages 64×64 boxes in the swizzle of the tensor map and hands them to the copy engine.
-__device__ __forceinline__ void store_boxes(const WgmmaProductArguments& p, const Item& item, Consumer& c, const float (&d)[kAccumulators])
+/// Adds the addend, which comes as stages of its own, before the one rounding.
+__device__ __forceinline__ void add_tile(const Shared& s, Consumer& c, float (&d)[kAccumulators])
 {
     const BoxLane lane = BoxLane::of_thread();
 #pragma unroll
-    for (int box = 0; box < kBoxes; ++box) {
-        const unsigned place = c.staging + box % kStagingBoxes * kBoxBytes;
-        if (kAdd) {
-            ptx::mbarrier_wait_parity(c.added + box * 8, c.parity);
-        } else {
-            if (c.leader) {
-                ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
-            }
-            ptx::bar_sync(1 + c.number, 128);
-        }
+    for (int first = 0; first < kBoxes; first += kAddedBoxes) {
+        const int stage = c.ring.stage;
+        ptx::mbarrier_wait_parity(s.full + stage * 8, c.ring.parity);
 #pragma unroll
-        for (int j = 0; j < 8; j += 2) {
-            stage_columns(lane.address(place, j), d + 32 * box + 4 * j);
+        for (int box = 0; box < kAddedBoxes && first + box < kBoxes; ++box) {
+            const unsigned place = added_box(s.a + stage * kBytesA, s.b + stage * kBytesB, box, c.number);
+#pragma unroll
+            for (int j = 0; j < 8; j += 2) {
+                add_columns(d + 32 * (first + box) + 4 * j, lane.address(place, j));
+            }
         }
-        ptx::fence_proxy_async();
         ptx::bar_sync(1 + c.number, 128);
-        if (c.leader) {
-            ptx::cp_async_bulk_tensor_2d_store(&p.c, item.n + 64 * box, item.m + 64 * c.number, place);
-            ptx::cp_async_bulk_commit_group();
-        }
+        c.leave(stage);
+        c.ring.advance();
     }
-    c.parity ^= 1;
 }
 
 /// A run of pairs, eight columns apart, of one row; `added` may be null. `whole`: two neighbours may be written at once.
@@ -307,14 +350,23 @@ __device__ void consume(const WgmmaProductArguments& p, const Shared& s, int num
         const Item item = item_of(index, p);
         accumulate_tile(p, s, item, c, d);
         finish(p, item.n + 2 * (threadIdx.x % 4), d);
+        if (kAdd) {
+            add_tile(s, c, d);
+        }
         if (TERA_OUTPUT == 0) {
             store_singles(p, item, number, d);
         } else {
-            store_boxes(p, item, c, d);
+            keep_words(item, c, d);
         }
     }
-    if (TERA_OUTPUT != 0 && c.leader) {
-        ptx::cp_async_bulk_wait_group_read<0>();
+    if (TERA_OUTPUT != 0 && c.n >= 0) {
+#pragma unroll
+        for (int box = 0; box < kBoxes; ++box) {
+            store_words(p, c, box);
+        }
+        if (c.leader) {
+            ptx::cp_async_bulk_wait_group_read<0>();
+        }
     }
 }
 
@@ -327,9 +379,6 @@ extern "C" __global__ void __launch_bounds__(128 * (tera::kConsumers + 1), 1) wg
     const Shared s = layout((ptx::shared_address(shared) + 1023) & ~1023u);
     if (threadIdx.x == 0) {
         init_ring<kStages>(s.full, s.empty, kConsumers);
-        for (int i = 0; kAdd && i < kConsumers * kBoxes; ++i) {
-            ptx::mbarrier_init(s.added + i * 8, 1);
-        }
         fence_barriers();
         ptx::prefetch_tensormap(&p.a);
         ptx::prefetch_tensormap(&p.b);

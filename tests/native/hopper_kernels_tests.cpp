@@ -109,6 +109,7 @@ void run()
     product(136, 264, 200, 2, {.accumulate = true, .in_place = TERA_ADD != 0});
     product(264, 520, 72, 3, {.accumulate = true, .bias = true});
     product(72, 72, 8, 1, {.in_place = TERA_ADD != 0});
+    product(200, kTileN + 8, 520, 1, {}); // laps of the ring, in one tile and from one to the next
     if (TERA_OUTPUT == 0) {
         product(136, 264, 520, 3, {.parts = 3});
     }
