@@ -70,6 +70,15 @@ internal sealed class WgmmaRulesTests
         Assert.That((schedule.TileN, schedule.Parts), Is.EqualTo((tileN, parts)));
     }
 
+    [TestCase(8192, 1024, 512, true, TestName = "A short launch of several waves overlaps the kernel before")]
+    [TestCase(512, 4096, 4096, false, TestName = "One wave does not")]
+    [TestCase(8192, 4096, 4096, false, TestName = "A long launch does not")]
+    public void Launches_overlap_where_it_was_measured_to_help(long m, long n, long k, bool overlaps)
+    {
+        MatrixProductStep step = Product(m, n, k);
+        Assert.That(WgmmaProductSchedule.Choose(step).Overlaps(step), Is.EqualTo(overlaps));
+    }
+
     [Test]
     public void Parts_cover_the_sum_once_in_whole_stages([Values(8, 64, 520, 4096, 100_000)] long k, [Values(8, 128, 1000)] long n, [Values(8, 200, 4096)] long m)
     {

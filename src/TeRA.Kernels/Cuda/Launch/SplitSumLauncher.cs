@@ -20,7 +20,7 @@ internal sealed class SplitSumLauncher
 
     /// <summary>Launches it.</summary>
     public void Launch(in ProductOutputArguments output, StreamHandle stream) =>
-        kernel.Launch(output, ((uint)(((output.M * ((output.N + 3) / 4)) + Threads - 1) / Threads), 1, 1), Threads, 0, stream);
+        kernel.Launch(output, ((uint)(((output.M * ((output.N + 3) / 4)) + Threads - 1) / Threads), 1, 1), Threads, 0, stream, overlaps: true);
 
     private static KernelRequest Request(DType dtype) =>
         new("gemm/split_sum.cu", "split_sum", [ProductConfig.Macro("DTYPE", (int)dtype)]) { ArgumentBytes = Unsafe.SizeOf<ProductOutputArguments>() };

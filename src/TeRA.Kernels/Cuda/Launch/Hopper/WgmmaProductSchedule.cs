@@ -25,6 +25,10 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
     private const double BytesPerMicrosecond = 2.7e6;
     private const double SumBytesPerMicrosecond = 3e6;
 
+    // Overlapping launches begin about a microsecond earlier, but their blocks take multiprocessors in the order in which these fall free: neighbouring tiles are
+    // no longer computed side by side and share less through the L2 cache. Measured: longer launches lose by it, and so do those of one wave (bench/NOTES.md).
+    private const double LongestOverlap = 100e-6;
+
     // Shorter parts are all beginning and end.
     private const int ShortestPart = 8;
     private const int MostParts = 16;
@@ -47,7 +51,7 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
 
     private int StageBytes => (WgmmaProductRules.TileM + TileN) * WgmmaProductRules.TileK * 2;
 
-    private int StagingBytes => Consumers * (Adds || Boxes % 2 != 0 ? Boxes : 2) * BoxBytes;
+    private int StagingBytes => Consumers * (Boxes % 2 == 0 ? 2 : Boxes) * BoxBytes;
 
     private int Boxes => TileN / 64;
 
@@ -90,6 +94,9 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
 
     /// <summary>Predicted time of a step that is cut so.</summary>
     public double Seconds(MatrixProductStep step) => Time(step, TileN, Count(step, TileN), Parts, PartLength / WgmmaProductRules.TileK) * 1e-6;
+
+    /// <summary>Whether the launch should overlap the kernel before.</summary>
+    public bool Overlaps(MatrixProductStep step) => Items(step) > Processors && Seconds(step) <= LongestOverlap;
 
     /// <summary>Tiles, and parts of tiles, of a step.</summary>
     public long Items(MatrixProductStep step) => Count(step, TileN) * Parts;
