@@ -5,9 +5,9 @@
 //
 // Mapping: a block has 128 places of the output's rows (over rows 128 neighbours n; over columns four j times 32 r, so that the generator's
 // four neighbours along j and the output's along r both stay together) and kOuts rows o. Eight k at a time: each of eight warps generates
-// the core's elements for one of them, a ninth generates F, and all of them together the scales that the block needs, one a thread: only
-// these are another kernel's, so the generators run before the wait. Through shared memory every warp then gets all eight k of all
-// places, four neighbours a lane, for every eighth row o. The sum runs over k in ascending order.
+// the core's elements for one of them and finds the scales of its rows, one a lane, and an eighth of the places'; a ninth generates F.
+// Only the scales are another kernel's, so all but reading them is done before the wait. Through shared memory every warp then gets all
+// eight k of all places, four neighbours a lane, for every eighth row o. The sum runs over k in ascending order.
 #pragma once
 
 #include "common/dtype.cuh"
@@ -28,13 +28,17 @@ struct CoreExpansionArguments {
     i32 in_step, out_step; // of F's numbering
     float alpha;
     i32 over_columns;
-    u32 blocks, place_blocks; // all; and those of the same rows o
+    WideDivisor columns;      // S
+    WideDivisor across;       // over columns, the blocks that lie along the rows
+    WideDivisor place_blocks; // those of the same rows o
+    u32 blocks;           // all
 };
 
 constexpr int kInner = 0, kOuter = 1;
 constexpr int kCoreWarps = 8, kDepth = kCoreWarps, kPlaces = 128;
 constexpr int kOutSlots = 6, kOuts = kOutSlots * kCoreWarps;
 constexpr int kQuadColumns = 4, kQuadRows = kPlaces / kQuadColumns; // of a block over columns
+constexpr u32 kRowLanes = 16; // of a warp, that find scales of rows; the others find those of places
 constexpr int kExpansionThreads = 32 * (kCoreWarps + 1);
 constexpr int kInnerRows = kPlaces + 4; // rows of the core among 128 places, at most, and a few more for alignment
 
@@ -67,17 +71,17 @@ struct Places {
     static __device__ __forceinline__ Places of(const CoreExpansionArguments& p, u32 index)
     {
         if (!p.over_columns) {
-            const i64 first = static_cast<i64>(index) * kPlaces, row = divide(first, p.core.columns);
-            return {first, static_cast<u32>(row), static_cast<u32>(first - row * p.core.columns)};
+            const u32 first = index * kPlaces, row = p.columns.quotient(first);
+            return {first, row, first - row * p.columns.value};
         }
-        const u32 across = static_cast<u32>((p.core.rows + kQuadRows - 1) / kQuadRows), down = index / across;
-        return {0, down * kQuadColumns, (index - down * across) * kQuadRows};
+        const u32 down = p.across.quotient(index);
+        return {0, down * kQuadColumns, (index - down * p.across.value) * kQuadRows};
     }
 
     /// The rows of the core's, along the contracted dimension, that the places are in.
     __device__ __forceinline__ u32 rows(const CoreExpansionArguments& p) const
     {
-        return p.over_columns ? kQuadColumns : (column + kPlaces - 1) / static_cast<u32>(p.core.columns) + 1;
+        return p.over_columns ? kQuadColumns : p.columns.quotient(column + kPlaces - 1) + 1;
     }
 };
 
@@ -125,54 +129,49 @@ __device__ __forceinline__ void generate_factor(const CoreExpansionArguments& p,
     }
 }
 
-/// One of the scales that a block needs: of its places, then of its rows for each of eight k; zero outside.
+/// One of the scales that a warp finds; zero outside.
 struct ScaleEntry {
     float* to;
     int which;
-    bool exists;
-    Digits digits;
+    u32 index;
+    bool mine, exists;
 
-    static __device__ __forceinline__ ScaleEntry of(const CoreExpansionArguments& p, const Places& at, u32 entry, u32 outer, i32 k, ExpansionMemory& memory)
+    /// For the first half of the lanes that of a row in one k, for the others that of a place, in the first round.
+    static __device__ __forceinline__ ScaleEntry of(const CoreExpansionArguments& p, const Places& at, i32 k, int warp, u32 lane, ExpansionMemory& memory)
     {
-        ScaleEntry e;
-        u32 index;
-        if (entry < outer) {
-            const u32 place = at.column + entry, length = static_cast<u32>(p.over_columns ? p.core.rows : p.core.columns);
-            e.to = memory.outer + entry;
-            e.which = kOuter;
-            e.exists = !p.over_columns || place < length;
-            index = place < length ? place : place % length;
-        } else {
-            const u32 depth = (entry - outer) % kDepth, row = (entry - outer) / kDepth;
-            e.to = &memory.inner[depth][row];
-            e.which = kInner;
-            e.exists = k + depth < p.in && at.row + row < p.rest;
-            index = static_cast<u32>((k + depth) * p.rest) + at.row + row;
+        if (lane < kRowLanes) {
+            return row(p, at, k, warp, lane, memory);
         }
-        e.digits = digits_of(p.scale[e.which], index);
-        return e;
+        const u32 share = (p.over_columns ? kQuadRows : kPlaces) / kCoreWarps, place = warp * share + lane - kRowLanes, across = at.column + place;
+        const bool exists = !p.over_columns || across < p.core.rows;
+        const u32 index = p.over_columns ? across : across - p.columns.quotient(across) * p.columns.value;
+        return {memory.outer + place, kOuter, exists ? index : 0, k == warp && lane - kRowLanes < share, exists};
     }
 
-    __device__ __forceinline__ void store(const CoreExpansionArguments& p) const
+    static __device__ __forceinline__ ScaleEntry row(const CoreExpansionArguments& p, const Places& at, i32 k, int warp, u32 row, ExpansionMemory& memory)
     {
-        *to = exists ? (which == kOuter ? p.alpha : 1.0f) * product_at(p.scale[which], digits) : 0.0f;
+        const bool exists = k < p.in && at.row + row < p.rest;
+        return {&memory.inner[warp][row], kInner, exists ? k * static_cast<u32>(p.rest) + at.row + row : 0, row < at.rows(p), exists};
+    }
+
+    __device__ __forceinline__ DiagonalElement find(const CoreExpansionArguments& p) const { return DiagonalElement::of(p.scale[which], index); }
+
+    __device__ __forceinline__ void store(const CoreExpansionArguments& p, const DiagonalElement& element) const
+    {
+        if (mine) {
+            *to = exists ? (which == kOuter ? p.alpha : 1.0f) * element.value() : 0.0f;
+        }
     }
 };
 
-/// All scales that the block needs of eight k from k on; those of the places only once. Waits for the kernels before.
-__device__ __forceinline__ void load_scales(const CoreExpansionArguments& p, const Places& at, i32 k, ExpansionMemory& memory)
+/// The rows' scales beyond the first sixteen, where rows are so short.
+__device__ __forceinline__ void store_more_rows(const CoreExpansionArguments& p, const Places& at, i32 k, int warp, int lane, ExpansionMemory& memory)
 {
-    const u32 outer = p.over_columns ? kQuadRows : kPlaces, entries = outer + at.rows(p) * kDepth;
-    u32 entry = (k > 0 ? outer : 0) + threadIdx.x;
-    ScaleEntry e = ScaleEntry::of(p, at, entry, outer, k, memory); // found before the wait
-    ptx::griddepcontrol_wait();
+    const u32 rows = at.rows(p);
 #pragma unroll 1
-    while (entry < entries) {
-        e.store(p);
-        entry += kExpansionThreads;
-        if (entry < entries) {
-            e = ScaleEntry::of(p, at, entry, outer, k, memory);
-        }
+    for (u32 row = kRowLanes + lane; row < rows; row += 32) {
+        const ScaleEntry scale = ScaleEntry::row(p, at, k, warp, row, memory);
+        scale.store(p, scale.find(p));
     }
 }
 
@@ -186,11 +185,11 @@ __device__ __forceinline__ void store_core(const CoreExpansionArguments& p, cons
         }
         return;
     }
-    const u32 columns = static_cast<u32>(p.core.columns), from = at.column + 4 * lane, row = from / columns, column = from - row * columns;
+    const u32 columns = p.columns.value, from = at.column + 4 * lane, row = p.columns.quotient(from), column = from - row * columns;
     float scaled[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        scaled[i] = x[i] * memory.inner[k][row + (columns >= 4 ? column + i >= columns : (column + i) / columns)];
+        scaled[i] = x[i] * memory.inner[k][row + (columns >= 4 ? column + i >= columns : p.columns.quotient(column + i))];
     }
     *reinterpret_cast<float4*>(&memory.core[k][4 * lane]) = make_float4(scaled[0], scaled[1], scaled[2], scaled[3]);
 }
@@ -274,27 +273,28 @@ __device__ __forceinline__ void write_places(
 /// What block number `block` of p.blocks has of the output.
 __device__ __forceinline__ void expand_core(const CoreExpansionArguments& p, u32 block, ExpansionMemory& memory)
 {
-    const u32 tile = block / p.place_blocks;
+    const u32 tile = p.place_blocks.quotient(block);
     const i32 first_out = static_cast<i32>(tile) * kOuts;
-    const Places at = Places::of(p, block - tile * p.place_blocks);
+    const Places at = Places::of(p, block - tile * p.place_blocks.value);
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const bool core = warp < kCoreWarps; // the last one makes F, and has no places
     float sum[kOutSlots][4] = {};
     for (i32 k = 0; k < p.in; k += kDepth) {
-        float x[4];
-        if (core) {
-            generate_core(p, at, k + warp, lane, x);
-        }
         if (k > 0) {
             __syncthreads(); // the sums of the last eight k have read what now changes
         }
-        if (!core) {
-            generate_factor(p, first_out, k, lane, memory.factor);
-        }
-        load_scales(p, at, k, memory);
-        __syncthreads();
         if (core) {
+            float x[4];
+            generate_core(p, at, k + warp, lane, x);
+            const ScaleEntry scale = ScaleEntry::of(p, at, k + warp, warp, lane, memory);
+            const DiagonalElement element = scale.find(p);
+            ptx::griddepcontrol_wait();
+            scale.store(p, element);
+            store_more_rows(p, at, k + warp, warp, lane, memory);
+            __syncwarp();
             store_core(p, at, warp, lane, x, memory);
+        } else {
+            generate_factor(p, first_out, k, lane, memory.factor);
         }
         __syncthreads();
         if (core) {

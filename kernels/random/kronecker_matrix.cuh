@@ -1,33 +1,37 @@
 // A Kronecker product of regenerated factors, multiplied out: output[o, i] = alpha · Π_m M_m[o_m, i_m], row-major, the last mode fastest.
 //
-// Mapping: a thread takes single elements, neighbours beside each other, one grid further each time. Where the factors fit, every block
-// first generates all of them into shared memory; otherwise each element's are generated one by one. The same numbers either way, and
+// Mapping: a thread takes eight elements at a time, neighbours beside each other in a warp. Where the factors fit, every block first generates all of them into shared memory; otherwise each element's are generated one by one. The same numbers either way, and
 // they are multiplied from the last mode to the first.
 #pragma once
 
+#include "common/wide_divisor.cuh"
 #include "common/dtype.cuh"
+#include "gemm/core_values.cuh"
 #include "ptx/griddepcontrol.cuh"
 #include "random/distributions.cuh"
 
 namespace tera {
 
-constexpr int kMatrixModes = 32;
+constexpr int kMatrixModes = 32, kMatrixNumbers = 8;
 
 /// M_m[o, i] is number o·out_step + i·in_step of the factor.
 struct MatrixMode {
-    u32 stream, in, out, in_step, out_step;
+    u32 stream;
+    WideDivisor in, out;
+    u32 in_step, out_step;
     u32 place; // of the factor in shared memory, a multiple of four floats
 };
 
 /// The same layout as the C# struct KroneckerMatrixArguments.
 struct KroneckerMatrixArguments {
     Element<TERA_DTYPE>::Storage* output;
-    i64 count, columns;
     RandomSource factors; // but the stream
+    u32 count;            // below 2^31
+    WideDivisor columns;
     float alpha;
     u32 modes;
     u32 places; // floats of all factors in shared memory; 0 where they are not kept
-    u32 blocks;
+    u32 padding;
     MatrixMode mode[kMatrixModes];
 };
 
@@ -53,34 +57,56 @@ __device__ __forceinline__ void generate_factors(const KroneckerMatrixArguments&
     }
 }
 
-__device__ __forceinline__ float matrix_element(const KroneckerMatrixArguments& p, i64 index, const float* factors)
+/// A thread's elements, Threads apart: side by side, since a single one is a long chain of short steps. Past the end they are the last one. read(m, mode, number)
+/// is a number of mode m's factor.
+template <int Threads, class Read>
+__device__ __forceinline__ void matrix_elements(const KroneckerMatrixArguments& p, u32 first, float (&product)[kMatrixNumbers], const Read& read)
 {
-    const i64 line = divide(index, p.columns);
-    u32 row = static_cast<u32>(line), column = static_cast<u32>(index - line * p.columns);
-    float product = p.alpha;
-    for (u32 m = p.modes; m-- > 0;) {
-        const MatrixMode& mode = p.mode[m];
-        const u32 rows = row / mode.out, columns = column / mode.in;
-        const u32 number = (row - rows * mode.out) * mode.out_step + (column - columns * mode.in) * mode.in_step;
-        product *= p.places > 0 ? factors[mode.place + number] : random_element(factor_of(p, m), number);
-        row = rows;
-        column = columns;
+    u32 row[kMatrixNumbers], column[kMatrixNumbers];
+#pragma unroll
+    for (int i = 0; i < kMatrixNumbers; ++i) {
+        const u32 index = min(first + i * Threads, p.count - 1);
+        row[i] = p.columns.quotient(index);
+        column[i] = index - row[i] * p.columns.value;
+        product[i] = p.alpha;
     }
-    return product;
+#pragma unroll 1
+    for (u32 m = p.modes; m-- > 0;) {
+        const MatrixMode mode = p.mode[m];
+#pragma unroll
+        for (int i = 0; i < kMatrixNumbers; ++i) {
+            const u32 rows = mode.out.quotient(row[i]), columns = mode.in.quotient(column[i]);
+            const u32 number = (row[i] - rows * mode.out.value) * mode.out_step + (column[i] - columns * mode.in.value) * mode.in_step;
+            product[i] *= read(m, mode, number);
+            row[i] = rows;
+            column[i] = columns;
+        }
+    }
 }
 
-/// What block number `block` of p.blocks has of the matrix. Nothing of another kernel's is read, so only the writes wait for it.
+/// What block number `block` of `blocks` has of the matrix, every block kMatrixNumbers·Threads elements at a time. Nothing of another kernel's is read, so only the
+/// writes wait for it.
 template <int Threads>
-__device__ __forceinline__ void write_matrix(const KroneckerMatrixArguments& p, u32 block, float* factors)
+__device__ __forceinline__ void write_matrix(const KroneckerMatrixArguments& p, u32 block, u32 blocks, float* factors)
 {
+    constexpr u32 kShare = kMatrixNumbers * Threads;
     generate_factors<Threads>(p, factors);
     __syncthreads();
-    for (i64 index = static_cast<i64>(block) * Threads + threadIdx.x; index < p.count; index += static_cast<i64>(p.blocks) * Threads) {
-        const auto element = Element<TERA_DTYPE>::encode(matrix_element(p, index, factors));
+    for (u32 first = block * kShare + threadIdx.x; first < p.count; first += blocks * kShare) {
+        float product[kMatrixNumbers];
+        if (p.places > 0) {
+            matrix_elements<Threads>(p, first, product, [&](u32, const MatrixMode& mode, u32 number) { return factors[mode.place + number]; });
+        } else {
+            matrix_elements<Threads>(p, first, product, [&](u32 m, const MatrixMode&, u32 number) { return gemm::single_element(factor_of(p, m), number); });
+        }
         ptx::griddepcontrol_wait();
-        p.output[index] = element;
+#pragma unroll
+        for (int i = 0; i < kMatrixNumbers; ++i) {
+            if (first + i * Threads < p.count) {
+                p.output[first + i * Threads] = Element<TERA_DTYPE>::encode(product[i]);
+            }
+        }
     }
-    ptx::griddepcontrol_wait();
 }
 
 } // namespace tera

@@ -31,14 +31,37 @@ emulated::Global<float> numbers(i64 count)
     return values;
 }
 
-/// Blocks for what the arguments describe, and for the diagonals that are wanted.
-void launch_operands(BlockOperandsArguments& p)
+WideDivisor divisor(u32 value)
+{
+    u32 shift = 0;
+    while (u64{1} << shift < value) {
+        ++shift;
+    }
+    return {value, static_cast<u32>(((u64{1} << (31 + shift)) + value - 1) / value), shift};
+}
+
+void divisors()
+{
+    for (u32 i = 0; i < 4000; ++i) {
+        const u32 value = i < 1000 ? i + 1 : static_cast<u32>(i * 2654435761u) >> (1 + i % 31) | 1;
+        const WideDivisor by = divisor(value);
+        for (u32 j = 0; j < 64; ++j) {
+            const u32 n = j < 32 ? (1u << j) - 1 : j < 48 ? (0x7FFFFFFFu / value) * value - (j - 40) : (i * 64 + j) * 2246822519u;
+            check(by.quotient(n & 0x7FFFFFFFu) == (n & 0x7FFFFFFFu) / value, "%u / %u", n & 0x7FFFFFFFu, value);
+        }
+    }
+}
+
+/// M's blocks for what the arguments describe, and so many others.
+void launch_operands(BlockOperandsArguments& p, u32 others)
 {
     CoreExpansionArguments& e = p.expansion;
-    e.place_blocks = e.output == nullptr ? 0 : e.over_columns ? tiles(e.rest, kQuadColumns) * tiles(e.core.rows, kQuadRows) : tiles(e.rest * e.core.columns, kPlaces);
-    e.blocks = e.place_blocks * tiles(e.out, kOuts);
-    const i64 written = (e.scale[kInner].output ? e.scale[kInner].count : 0) + (e.scale[kOuter].output ? e.scale[kOuter].count : 0);
-    emulated::launch(e.blocks + p.matrix.blocks + tiles(written, kOperandThreads), 1, kOperandThreads, [&] { block_operands(p); }, 1, true);
+    if (e.output != nullptr) {
+        const u32 across = tiles(e.core.rows, kQuadRows), places = e.over_columns ? tiles(e.rest, kQuadColumns) * across : tiles(e.rest * e.core.columns, kPlaces);
+        e.columns = divisor(e.core.columns), e.across = divisor(across), e.place_blocks = divisor(places);
+        e.blocks = places * tiles(e.out, kOuts);
+    }
+    emulated::launch(e.blocks + others, 1, kOperandThreads, [&] { block_operands(p); }, 1, true);
 }
 
 /// A diagonal of `count` numbers as that many vectors; values[] holds them.
@@ -52,7 +75,7 @@ Diagonal diagonal_of(i64 count, int vectors, std::vector<emulated::Global<float>
             length = count % divisor == 0 ? divisor : 1;
         }
         count /= length;
-        diagonal.length[m] = length;
+        diagonal.length[m] = divisor(length);
         values.push_back(numbers(length));
         diagonal.values[m] = values.back().data();
     }
@@ -66,7 +89,7 @@ std::vector<float> product_of(const Diagonal& diagonal)
     for (u32 m = 0; m < diagonal.vectors; ++m) {
         std::vector<float> longer;
         for (const float before : product) {
-            for (u32 i = 0; i < diagonal.length[m]; ++i) {
+            for (u32 i = 0; i < diagonal.length[m].value; ++i) {
                 longer.push_back(before * diagonal.values[m][i]);
             }
         }
@@ -96,7 +119,7 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     e.alpha = 0.5f, e.over_columns = over;
     const std::vector<float> inner = vectors > 0 ? product_of(e.scale[kInner]) : std::vector<float>(in * rest, 1.0f);
     const std::vector<float> outer = e.scale[kOuter].vectors > 0 ? product_of(e.scale[kOuter]) : std::vector<float>(other, 1.0f);
-    launch_operands(p);
+    launch_operands(p, 0);
     for (i64 o = 0; o < out; ++o) {
         for (i64 i = 0; i < rest; ++i) {
             for (i64 j = 0; j < other; ++j) {
@@ -118,13 +141,13 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     }
 
     // The same beside a matrix and the diagonals, and from diagonals in memory: no bit changes.
-    p.matrix.output = f.data(), p.matrix.count = 24, p.matrix.columns = 4, p.matrix.factors = source_of(distribution, 0), p.matrix.alpha = 0.25f;
-    p.matrix.modes = 2, p.matrix.places = 20, p.matrix.blocks = 1;
-    p.matrix.mode[0] = {3, 2, 3, 1, 2, 0}, p.matrix.mode[1] = {4, 2, 2, 1, 2, 8};
+    p.matrix.output = f.data(), p.matrix.count = 24, p.matrix.columns = divisor(4), p.matrix.factors = source_of(distribution, 0), p.matrix.alpha = 0.25f;
+    p.matrix.modes = 2, p.matrix.places = 12;
+    p.matrix.mode[0] = {3, divisor(2), divisor(3), 1, 2, 0}, p.matrix.mode[1] = {4, divisor(2), divisor(2), 1, 2, 8};
     emulated::Global<float> d(in * rest, NAN), c(other, NAN);
     e.output = again.data();
     e.scale[kInner].output = vectors > 0 ? d.data() : nullptr, e.scale[kOuter].output = e.scale[kOuter].vectors > 0 ? c.data() : nullptr;
-    launch_operands(p);
+    launch_operands(p, 1 + count % 3);
     check(same_bits(output, again, count + 8), "an expansion beside others has its bits");
     for (i64 i = 0; vectors > 0 && i < in * rest; ++i) {
         check(d[i] == inner[i], "inner %lld is %g, not %g", i, d[i], inner[i]);
@@ -134,14 +157,14 @@ void expansion(i32 in, i32 out, i64 rest, i64 other, bool over, bool contract, i
     }
     for (Diagonal& scale : e.scale) {
         if (scale.vectors > 0) {
-            scale.values[0] = scale.output, scale.length[0] = scale.count, scale.vectors = 1, scale.output = nullptr;
+            scale.values[0] = scale.output, scale.length[0] = divisor(scale.count), scale.vectors = 1, scale.output = nullptr;
         }
     }
     std::memset(again.data(), 0, (count + 8) * sizeof(again[0]));
-    launch_operands(p);
+    launch_operands(p, 0);
     check(same_bits(output, again, count + 8), "an expansion from diagonals in memory has its bits");
     p.expansion = {}, p.matrix.output = g.data();
-    launch_operands(p);
+    launch_operands(p, 1);
     check(same_bits(f, g, 24), "a matrix alone has its bits");
 }
 
@@ -190,15 +213,15 @@ void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks
     i64 rows = 1, columns = 1;
     u32 place = 0;
     for (u32 m = 0; m < sizes.size(); ++m) {
-        p.mode[m] = {m + 1, sizes[m].in, sizes[m].out, contract ? sizes[m].out : 1, contract ? 1 : sizes[m].in, place};
+        p.mode[m] = {m + 1, divisor(sizes[m].in), divisor(sizes[m].out), contract ? sizes[m].out : 1, contract ? 1 : sizes[m].in, place};
         place += kept ? tiles(sizes[m].in * sizes[m].out, 4) * 4 : 0;
         rows *= sizes[m].out, columns *= sizes[m].in;
     }
     emulated::Global<E::Storage> output(rows * columns);
-    p.output = output.data(), p.count = rows * columns, p.columns = columns;
+    p.output = output.data(), p.count = rows * columns, p.columns = divisor(columns);
     p.factors = source_of(distribution, 0), p.alpha = 0.5f;
-    p.modes = static_cast<u32>(sizes.size()), p.places = place, p.blocks = blocks;
-    launch_operands(operands);
+    p.modes = static_cast<u32>(sizes.size()), p.places = place;
+    launch_operands(operands, blocks);
     for (i64 row = 0; row < rows; ++row) {
         for (i64 column = 0; column < columns; ++column) {
             double product = 0.5;
@@ -215,6 +238,7 @@ void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks
 
 void run()
 {
+    divisors();
     for (int distribution = 0; distribution < 4; ++distribution) {
         for (const bool over : {false, true}) {
             expansion(8, 16, 8, 40, over, false, distribution, 3);

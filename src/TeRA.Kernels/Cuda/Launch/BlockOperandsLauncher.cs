@@ -13,8 +13,16 @@ internal sealed class BlockOperandsLauncher : CompiledStep
 {
     private const int Threads = 288;
 
-    // Every block generates all factors: more blocks would make more of the same numbers.
-    private const int MatrixBlocksPerProcessor = 2;
+    // What the driver keeps of each block's shared memory, and the unit in which it gives it out.
+    private const int ReservedBytes = 1024;
+    private const int SharedUnit = 128;
+
+    // Numbers of F or of a diagonal that a thread makes: eight at a time, and no more than twice so that these blocks end no later than M's.
+    private const int LeastNumbers = 8;
+    private const int MostNumbers = 16;
+
+    // Beyond it, a processor holds no more registers.
+    private const int MostBlocksPerProcessor = 2;
 
     private readonly CoreExpansionStep? core;
     private readonly KroneckerMatrixStep? modes;
@@ -25,7 +33,7 @@ internal sealed class BlockOperandsLauncher : CompiledStep
     private readonly Operand?[] written = new Operand?[2];
     private readonly Arguments prepared;
     private readonly CudaKernel kernel;
-    private readonly uint blocks;
+    private readonly uint otherBlocks;
     private readonly int sharedBytes;
 
     /// <summary>Prepares all parts.</summary>
@@ -63,39 +71,41 @@ internal sealed class BlockOperandsLauncher : CompiledStep
             int rows = core.OverColumns ? CoreExpansionArguments.Outer : CoreExpansionArguments.Inner;
             prepared.Expansion.Scales[rows] = Scale(rows, core.RowScale, core.Core.R, products);
             prepared.Expansion.Scales[1 - rows] = Scale(1 - rows, core.ColumnScale, core.Core.S, products);
-            sharedBytes = CoreExpansionArguments.SharedBytes;
         }
 
         if (modes is not null)
         {
-            prepared.Matrix = KroneckerMatrixArguments.Create(modes, Threads, MatrixBlocksPerProcessor * device.Traits.Processors);
-            sharedBytes = Math.Max(sharedBytes, prepared.Matrix.SharedBytes);
+            prepared.Matrix = KroneckerMatrixArguments.Create(modes);
         }
 
-        blocks = checked(prepared.Expansion.Blocks + prepared.Matrix.Blocks + DiagonalBlocks);
+        (otherBlocks, sharedBytes) = Spread(prepared.Expansion.Blocks, OtherNumbers, Math.Max(core is null ? 0 : CoreExpansionArguments.SharedBytes, prepared.Matrix.SharedBytes), device.Traits);
         kernel = device.Kernels.Load(Request((core?.Output ?? modes!.Output).DType));
+        kernel.AllowSharedMemory(sharedBytes);
     }
 
     /// <summary>Every variant of the kernel.</summary>
     public static IEnumerable<KernelRequest> Variants => ElementGrid.DTypes.Select(Request);
 
     /// <inheritdoc/>
-    public override int Launches => (before?.Launches ?? 0) + (blocks == 0 ? 0 : 1);
+    public override int Launches => (before?.Launches ?? 0) + (Blocks == 0 ? 0 : 1);
 
     /// <inheritdoc/>
     public override string Description => (before is null ? "" : $"{before.Description} + ") + $"{kernel.Name} ({string.Join("; ", Parts)})";
 
-    private uint DiagonalBlocks
+    private uint Blocks => prepared.Expansion.Blocks + otherBlocks;
+
+    // Of F and the diagonals that are written.
+    private long OtherNumbers
     {
         get
         {
-            long count = 0;
+            long count = prepared.Matrix.Count;
             for (int i = 0; i < written.Length; i++)
             {
                 count += written[i] is null ? 0 : prepared.Expansion.Scales[i].Count;
             }
 
-            return (uint)ElementGrid.DivideUp(count, Threads);
+            return count;
         }
     }
 
@@ -111,12 +121,17 @@ internal sealed class BlockOperandsLauncher : CompiledStep
 
             if (modes is not null)
             {
-                yield return $"{modes.Out}×{modes.In} of {modes.Modes.Length} modes, {prepared.Matrix.Blocks} blocks";
+                yield return $"{modes.Out}×{modes.In} of {modes.Modes.Length} modes";
             }
 
-            if (DiagonalBlocks > 0)
+            if (written[0] is not null || written[1] is not null)
             {
-                yield return $"{vectors[0].Length} and {vectors[1].Length} vectors, {DiagonalBlocks} blocks";
+                yield return $"{vectors[0].Length} and {vectors[1].Length} vectors";
+            }
+
+            if (otherBlocks > 0)
+            {
+                yield return $"{otherBlocks} more blocks";
             }
         }
     }
@@ -125,7 +140,7 @@ internal sealed class BlockOperandsLauncher : CompiledStep
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
     {
         before?.Run(addresses, stream);
-        if (blocks == 0)
+        if (Blocks == 0)
         {
             return;
         }
@@ -140,7 +155,24 @@ internal sealed class BlockOperandsLauncher : CompiledStep
             scale.Output = ProductKernels.At(addresses, written[i]);
         }
 
-        kernel.Launch(arguments, (blocks, 1, 1), Threads, sharedBytes, stream, overlaps: true);
+        kernel.Launch(arguments, (Blocks, 1, 1), Threads, sharedBytes, stream, overlaps: true);
+    }
+
+    /// <summary>
+    /// How many blocks all but M gets, and shared memory with which a processor holds only its share of the blocks: they start where the kernel before ends
+    /// first, and would crowd there.
+    /// </summary>
+    /// <param name="coreBlocks">M's.</param>
+    /// <param name="numbers">Of F and the diagonals.</param>
+    /// <param name="leastBytes">What the blocks need.</param>
+    /// <param name="traits">The device.</param>
+    internal static (uint OtherBlocks, int SharedBytes) Spread(uint coreBlocks, long numbers, int leastBytes, DeviceTraits traits)
+    {
+        long least = ElementGrid.DivideUp(numbers, Threads * MostNumbers), wanted = ElementGrid.DivideUp(numbers, Threads * LeastNumbers);
+        long perProcessor = ElementGrid.DivideUp(coreBlocks + least, traits.Processors);
+        uint others = (uint)Math.Clamp((perProcessor * traits.Processors) - coreBlocks, least, wanted);
+        long share = perProcessor is 0 or > MostBlocksPerProcessor ? 0 : ((traits.SharedMemoryBytes + ReservedBytes) / perProcessor) - ReservedBytes;
+        return (others, (int)Math.Max(leastBytes, share / SharedUnit * SharedUnit));
     }
 
     private static KernelRequest Request(DType dtype) =>

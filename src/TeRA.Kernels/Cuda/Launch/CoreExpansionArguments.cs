@@ -17,6 +17,9 @@ internal struct CoreExpansionArguments
     /// <summary>Shared memory of a block: the kernel's <c>ExpansionMemory</c>.</summary>
     public const int SharedBytes = sizeof(float) * ((Depth * Places) + (BlockOuts * Depth) + Places + (Depth * (Places + 4)));
 
+    // Places are numbered in 31 bits, with some to spare.
+    private const long Most = 1 << 30;
+
     private const int Places = 128;
     private const int QuadColumns = 4;
     private const int QuadRows = Places / QuadColumns;
@@ -34,8 +37,10 @@ internal struct CoreExpansionArguments
     public int OutStep;
     public float Alpha;
     public int OverColumns;
+    public WideDivisor Columns;
+    public WideDivisor Across;
+    public WideDivisor PlaceBlocks;
     public uint Blocks;
-    public uint PlaceBlocks;
 
     /// <summary>Everything but the scales and the addresses.</summary>
     /// <exception cref="NotSupportedException">A dtype or size that the kernel doesn't take.</exception>
@@ -44,17 +49,15 @@ internal struct CoreExpansionArguments
         ProductKernels.Require(ElementGrid.DTypes.Contains(step.Output.DType), step.Label, "Output", step.Output.DType, "float32, bfloat16 or float16");
         ProductKernels.Require(step.RowScale is null or { DType: DType.Float32 }, step.Label, "RowScale", step.RowScale?.DType ?? DType.Float32, "float32");
         ProductKernels.Require(step.ColumnScale is null or { DType: DType.Float32 }, step.Label, "ColumnScale", step.ColumnScale?.DType ?? DType.Float32, "float32");
-        if (Math.Max(step.Core.R, step.Core.S) > int.MaxValue || Math.Max(step.First.In, step.First.Out) > int.MaxValue)
+        KroneckerMode first = step.First;
+        long rest = (step.OverColumns ? step.Core.S : step.Core.R) / first.In, across = ElementGrid.DivideUp(step.Core.R, QuadRows);
+        if (Math.Max(Math.Max(step.Core.R, step.Core.S), Math.Max(first.In, first.Out)) > Most || Math.Max(rest, 1) > Most / Math.Max(1, step.Columns))
         {
             throw new NotSupportedException(
-                $"{step.Label}: a core of {step.Core.R}×{step.Core.S} with a first mode of {step.First.In} → {step.First.Out}; the CUDA kernel takes lengths of at most 2³¹ − 1.");
+                $"{step.Label}: a core of {step.Core.R}×{step.Core.S} with a first mode of {first.In} → {first.Out}; the CUDA kernel takes lengths of at most 2³⁰, and as many numbers for each of the first mode's.");
         }
 
-        KroneckerMode first = step.First;
-        long rest = (step.OverColumns ? step.Core.S : step.Core.R) / first.In;
-        long places = step.OverColumns
-            ? checked(ElementGrid.DivideUp(rest, QuadColumns) * ElementGrid.DivideUp(step.Core.R, QuadRows))
-            : ElementGrid.DivideUp(checked(rest * step.Core.S), Places);
+        long places = step.OverColumns ? ElementGrid.DivideUp(rest, QuadColumns) * across : ElementGrid.DivideUp(rest * step.Core.S, Places);
         return new CoreExpansionArguments
         {
             Core = new CoreArguments(step.Core),
@@ -66,8 +69,10 @@ internal struct CoreExpansionArguments
             OutStep = first.Contract ? 1 : checked((int)first.FactorColumns),
             Alpha = (float)step.Alpha,
             OverColumns = step.OverColumns ? 1 : 0,
-            Blocks = checked((uint)(places * ElementGrid.DivideUp(first.Out, BlockOuts))),
-            PlaceBlocks = checked((uint)places),
+            Columns = new WideDivisor(step.Core.S),
+            Across = new WideDivisor(across),
+            PlaceBlocks = new WideDivisor(places),
+            Blocks = checked((uint)(int)(places * ElementGrid.DivideUp(first.Out, BlockOuts))),
         };
     }
 

@@ -24,8 +24,8 @@ internal struct Diagonal
         var diagonal = new Diagonal { Vectors = (uint)vectors.Length, Count = 1 };
         for (int i = 0; i < vectors.Length; i++)
         {
-            diagonal.Lengths[i] = checked((uint)vectors[i].Length);
-            diagonal.Count = checked(diagonal.Count * diagonal.Lengths[i]);
+            diagonal.Lengths[i] = new WideDivisor(vectors[i].Length);
+            diagonal.Count = checked(diagonal.Count * (uint)vectors[i].Length);
         }
 
         return diagonal;
@@ -51,6 +51,6 @@ internal struct Diagonal
     [InlineArray(MaxVectors)]
     internal struct LengthTable
     {
-        private uint first;
+        private WideDivisor first;
     }
 }

@@ -16,41 +16,37 @@ internal struct KroneckerMatrixArguments
     private const int Quad = 4;
 
     public nint Output;
-    public long Count;
-    public long Columns;
     public RandomSourceArguments Factors;
+    public uint Count;
+    public WideDivisor Columns;
     public float Alpha;
     public uint ModeCount;
     public uint Places;
-    public uint Blocks;
+    public uint Padding;
     public ModeTable Modes;
 
     /// <summary>Shared memory of a block.</summary>
     public readonly int SharedBytes => (int)Places * sizeof(float);
 
     /// <summary>Everything but the address.</summary>
-    /// <param name="step">The step.</param>
-    /// <param name="threads">Of a block.</param>
-    /// <param name="mostBlocks">All that are wanted; the numbers do not depend on it.</param>
     /// <exception cref="NotSupportedException">A dtype or a number of modes that the kernel doesn't take.</exception>
-    public static KroneckerMatrixArguments Create(KroneckerMatrixStep step, int threads, int mostBlocks)
+    public static KroneckerMatrixArguments Create(KroneckerMatrixStep step)
     {
         ProductKernels.Require(ElementGrid.DTypes.Contains(step.Output.DType), step.Label, "Output", step.Output.DType, "float32, bfloat16 or float16");
-        if (step.Modes.Length > MaxModes || Math.Max(step.Out, step.In) > int.MaxValue || step.Modes.Any(mode => mode.In * mode.Out > uint.MaxValue))
+        if (step.Modes.Length > MaxModes || checked(step.Out * step.In) > int.MaxValue)
         {
             throw new NotSupportedException(
-                $"{step.Label}: a {step.Out}×{step.In} matrix of {step.Modes.Length} modes; the CUDA kernel takes at most {MaxModes} modes, each of fewer than 2³² numbers, and 2³¹ − 1 rows or columns. Merge modes of length 1.");
+                $"{step.Label}: a {step.Out}×{step.In} matrix of {step.Modes.Length} modes; the CUDA kernel takes at most {MaxModes} modes and 2³¹ − 1 numbers. Merge modes of length 1.");
         }
 
         var arguments = new KroneckerMatrixArguments
         {
-            Count = checked(step.Out * step.In),
-            Columns = step.In,
+            Count = (uint)(step.Out * step.In),
+            Columns = new WideDivisor(step.In),
             Factors = new RandomSourceArguments(step.Factors, 0),
             Alpha = (float)step.Alpha,
             ModeCount = (uint)step.Modes.Length,
         };
-        arguments.Blocks = (uint)Math.Min(ElementGrid.DivideUp(arguments.Count, threads), mostBlocks);
         bool kept = step.Modes.Sum(PlacesOf) <= MostPlaces;
         for (int m = 0; m < step.Modes.Length; m++)
         {
@@ -70,8 +66,8 @@ internal struct KroneckerMatrixArguments
     internal readonly struct Mode(KroneckerMode mode, uint place)
     {
         public readonly uint Stream = mode.Stream;
-        public readonly uint In = (uint)mode.In;
-        public readonly uint Out = (uint)mode.Out;
+        public readonly WideDivisor In = new(mode.In);
+        public readonly WideDivisor Out = new(mode.Out);
         public readonly uint InStep = mode.Contract ? (uint)mode.FactorColumns : 1;
         public readonly uint OutStep = mode.Contract ? 1 : (uint)mode.FactorColumns;
         public readonly uint Place = place;
