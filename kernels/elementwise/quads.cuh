@@ -78,18 +78,28 @@ __device__ __forceinline__ void read_eight(const void* tensor, i64 first, i64 co
     }
 }
 
-/// Rounds and writes those of eight elements that exist.
+template <class Vector>
+__device__ __forceinline__ void write_vector(Vector* to, Vector value, bool streaming) {
+    if (streaming) {
+        __stcs(to, value);
+    } else {
+        *to = value;
+    }
+}
+
+/// Rounds and writes those of eight elements that exist. `streaming`: nothing else should leave the cache for them.
 template <int DType>
-__device__ __forceinline__ void write_eight(void* tensor, i64 first, i64 count, bool aligned, const float (&v)[8]) {
+__device__ __forceinline__ void write_eight(void* tensor, i64 first, i64 count, bool aligned, bool streaming, const float (&v)[8]) {
     using Storage = typename Element<DType>::Storage;
     Storage* to = static_cast<Storage*>(tensor) + first;
     if (aligned && count >= 8) {
         if constexpr (DType == kFloat32) {
-            reinterpret_cast<float4*>(to)[0] = make_float4(v[0], v[1], v[2], v[3]);
-            reinterpret_cast<float4*>(to)[1] = make_float4(v[4], v[5], v[6], v[7]);
+            write_vector(reinterpret_cast<float4*>(to), make_float4(v[0], v[1], v[2], v[3]), streaming);
+            write_vector(reinterpret_cast<float4*>(to) + 1, make_float4(v[4], v[5], v[6], v[7]), streaming);
         } else {
-            *reinterpret_cast<uint4*>(to) = make_uint4(Element<DType>::encode2(v[0], v[1]), Element<DType>::encode2(v[2], v[3]),
+            const uint4 words = make_uint4(Element<DType>::encode2(v[0], v[1]), Element<DType>::encode2(v[2], v[3]),
                 Element<DType>::encode2(v[4], v[5]), Element<DType>::encode2(v[6], v[7]));
+            write_vector(reinterpret_cast<uint4*>(to), words, streaming);
         }
     } else {
 #pragma unroll

@@ -27,20 +27,21 @@ struct ScaledCopiesArguments {
     u32 row_by_row;
     u32 width;
     u32 depth;  // rows of the block at a time
+    u32 streaming;
 };
 
 }  // namespace tera
 
 extern "C" __global__ void __launch_bounds__(256) scaled_copies(const __grid_constant__ tera::ScaledCopiesArguments p) {
     using namespace tera;
-    ptx::griddepcontrol_wait();
-    ptx::griddepcontrol_launch_dependents();
     const u32 tile = blockIdx.x % p.tiles, part = blockIdx.x / p.tiles % p.parts;
     const i64 copy = blockIdx.x / p.tiles / p.parts;
     const i64 first = static_cast<i64>(part) * p.part_rows, end = min(first + p.part_rows, p.rows);
     const i64 k = 8 * (static_cast<i64>(tile) * p.width + threadIdx.x % p.width), count = p.columns - k;
     const bool input_aligned = eight_aligned<TERA_INPUT>(p.input) && p.stride % 8 == 0;
     const bool output_aligned = eight_aligned<TERA_OUTPUT>(p.output) && p.columns % 8 == 0;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     if (count <= 0) {
         return;
     }
@@ -64,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(256) scaled_copies(const __grid_con
                 for (int u = 0; u < 8; ++u) {
                     v[i][u] = lambda[i] * v[i][u] * gamma[u];
                 }
-                write_eight<TERA_OUTPUT>(p.output, j * p.columns + k, count, output_aligned, v[i]);
+                write_eight<TERA_OUTPUT>(p.output, j * p.columns + k, count, output_aligned, p.streaming != 0, v[i]);
             }
         }
     }

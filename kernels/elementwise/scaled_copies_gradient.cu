@@ -44,19 +44,22 @@ struct ScaledCopiesGradientArguments {
 
 /// Which part of E a block or a thread sums.
 struct SumPlace {
-    i64 copy, begin;   // the copy, and the first of its rows
-    int rows;          // of the part
-    i64 column, count; // the thread's first column, and how many there are from it on
-    u32 tile, part, across, down;
+    u32 copy, tile, part, across, down;
+    int rows;   // of the part
+    u32 column; // the thread's first
+    int count;  // of its four columns, those that exist
 
     __device__ __forceinline__ explicit SumPlace(const ScaledCopiesGradientArguments& p) {
         tile = blockIdx.x % p.tiles, part = blockIdx.x / p.tiles % p.parts;
         copy = blockIdx.x / p.tiles / p.parts;
-        begin = part * p.part_rows, rows = static_cast<int>(min(p.part_rows, p.rows - begin));
+        rows = static_cast<int>(min(p.part_rows, p.rows - begin(p)));
         across = threadIdx.x % p.width, down = threadIdx.x / p.width;
-        column = 4 * (static_cast<i64>(tile) * p.width + across);
-        count = p.columns - column;
+        column = 4 * (tile * p.width + across);
+        count = static_cast<int>(max(min(p.columns - column, static_cast<i64>(4)), static_cast<i64>(0)));
     }
+
+    /// The part's first row of the copy.
+    __device__ __forceinline__ i64 begin(const ScaledCopiesGradientArguments& p) const { return part * p.part_rows; }
 };
 
 /// What a thread multiplies: its columns of every row that its group takes, one after another.
@@ -73,12 +76,12 @@ struct SumRows {
     float e[kSumRows][4], a[kSumRows][4], lambda[kSumRows];
 
     __device__ __forceinline__ SumRows(const ScaledCopiesGradientArguments& p, const SumPlace& place) {
-        const i64 row = place.begin + place.down, number = p.row_by_row ? row * p.copies + place.copy : place.copy * p.rows + row;
+        const i64 row = place.begin(p) + place.down, number = p.row_by_row ? row * p.copies + place.copy : place.copy * p.rows + row;
         gradient = static_cast<const Gradient*>(p.gradient) + number * p.columns + place.column;
         input = static_cast<const Input*>(p.input) + row * p.stride + place.column;
         row_scale = p.row_scale + row * p.copies + place.copy;
         gradient_step = p.depth * (p.row_by_row ? p.copies : 1) * p.columns, input_step = p.depth * p.stride, scale_step = p.depth * p.copies;
-        count = static_cast<int>(max(min(place.count, static_cast<i64>(4)), static_cast<i64>(0)));
+        count = place.count;
         whole = count == 4 && quad_aligned<TERA_GRADIENT>(p.gradient) && p.columns % 4 == 0 && quad_aligned<TERA_DTYPE>(p.input) && p.stride % 4 == 0;
     }
 
@@ -156,54 +159,96 @@ __device__ __forceinline__ void sum_rows(const ScaledCopiesGradientArguments& p,
     }
 }
 
-/// Adds each row's sums over the warps of a group, a row a warp.
-__device__ __forceinline__ void finish_rows(const ScaledCopiesGradientArguments& p, const SumPlace& place, const float* row_sums) {
-    const u32 lane = threadIdx.x % 32, warps = p.width * p.depth / 32;
-    for (int row = threadIdx.x / 32; row < place.rows; row += warps) {
-        const float sum = warp_sum(lane < p.width / 32 ? row_sums[row * (p.width / 32) + lane] : 0.0f);
-        const i64 i = (place.begin + row) * p.copies + place.copy;
-        if (lane == 0 && p.tiles == 1) {
-            p.row_gradient[i] += sum;
-        } else if (lane == 0) {
-            p.row_partial[place.tile * p.rows * p.copies + i] = sum;
-        }
-    }
-}
+/// Where a block's sums of rows go: the gradient, or the workspace where the columns have several tiles.
+struct RowSums {
+    const ScaledCopiesGradientArguments& p;
+    const SumPlace& place;
+    const float* sums;
+    int row = static_cast<int>(threadIdx.x / 32); // of a warp, one after another
+    float before = 0.0f;
 
-/// Adds each column's sums over the groups.
-__device__ __forceinline__ void finish_columns(const ScaledCopiesGradientArguments& p, const SumPlace& place, const float* column_sums) {
-    const i64 first = 4 * static_cast<i64>(place.tile) * p.width, count = min(static_cast<i64>(4 * p.width), p.columns - first);
-    for (i64 c = threadIdx.x; c < count; c += p.width * p.depth) {
-        float sum = 0.0f;
-#pragma unroll 4
-        for (u32 group = 0; group < p.depth; ++group) {
-            sum += column_sums[group * 4 * p.width + c];
-        }
-        const i64 i = place.copy * p.columns + first + c;
-        if (p.parts == 1) {
-            p.column_gradient[i] += sum;
-        } else {
-            p.column_partial[place.part * p.copies * p.columns + i] = sum;
+    __device__ __forceinline__ i64 index() const { return (place.begin(p) + row) * p.copies + place.copy; }
+
+    /// Reads what the warp's next sum is added to.
+    __device__ __forceinline__ void prepare() { before = p.tiles == 1 && threadIdx.x % 32 == 0 && row < place.rows ? p.row_gradient[index()] : 0.0f; }
+
+    /// Adds each row's sums over the warps of a group, a row a warp.
+    __device__ __forceinline__ void finish() {
+        const u32 lane = threadIdx.x % 32;
+        const int warps = static_cast<int>(p.width / 32);
+        while (row < place.rows) {
+            const float sum = warp_sum(lane < p.width / 32 ? sums[row * warps + lane] : 0.0f);
+            if (lane == 0) {
+                (p.tiles == 1 ? p.row_gradient : p.row_partial + place.tile * p.rows * p.copies)[index()] = before + sum;
+            }
+            row += warps * static_cast<int>(p.depth);
+            prepare();
         }
     }
-}
+};
+
+/// Where a block's sums of columns go: the gradient, or the workspace where the rows have several parts. Four columns a thread, as they were
+/// summed: the first group's threads.
+struct ColumnSums {
+    const ScaledCopiesGradientArguments& p;
+    const SumPlace& place;
+    const float* sums;
+    float before[4] = {};
+
+    __device__ __forceinline__ bool mine() const { return place.down == 0; }
+
+    __device__ __forceinline__ i64 index() const { return place.copy * p.columns + place.column; }
+
+    __device__ __forceinline__ bool aligned(const float* to) const { return quad_aligned<kFloat32>(to) && p.columns % 4 == 0; }
+
+    /// Reads what the sums are added to.
+    __device__ __forceinline__ void prepare() {
+        if (mine() && p.parts == 1) {
+            read_quad<kFloat32>(p.column_gradient, index(), place.count, aligned(p.column_gradient), before);
+        }
+    }
+
+    /// Adds the groups' sums in order.
+    __device__ __forceinline__ void finish(float (&columns)[4]) {
+        if (!mine()) {
+            return;
+        }
+#pragma unroll 4
+        for (u32 group = 1; group < p.depth; ++group) {
+            const float4 more = *reinterpret_cast<const float4*>(sums + 4 * (group * p.width + place.across));
+            columns[0] += more.x, columns[1] += more.y, columns[2] += more.z, columns[3] += more.w;
+        }
+#pragma unroll
+        for (int u = 0; u < 4; ++u) {
+            columns[u] += before[u];
+        }
+        float* to = p.parts == 1 ? p.column_gradient : p.column_partial + place.part * p.copies * p.columns;
+        write_quad<kFloat32>(to, index(), place.count, aligned(to), columns);
+    }
+};
 
 }  // namespace tera
 
 extern "C" __global__ void __launch_bounds__(tera::kSumThreads) scaled_copies_gradient(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {
     using namespace tera;
     extern __shared__ __align__(1024) unsigned char shared[];
-    ptx::griddepcontrol_wait();
-    ptx::griddepcontrol_launch_dependents();
     float* column_sums = reinterpret_cast<float*>(shared); // depth × 4·width
     float* row_sums = column_sums + 4 * p.width * p.depth;
     const SumPlace place(p);
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     float columns[4] = {};
     sum_rows(p, place, row_sums, columns);
-    *reinterpret_cast<float4*>(column_sums + 4 * threadIdx.x) = make_float4(columns[0], columns[1], columns[2], columns[3]);
+    RowSums rows{p, place, row_sums};
+    ColumnSums sums{p, place, column_sums};
+    rows.prepare();
+    sums.prepare();
+    if (place.down > 0) {
+        *reinterpret_cast<float4*>(column_sums + 4 * threadIdx.x) = make_float4(columns[0], columns[1], columns[2], columns[3]);
+    }
     __syncthreads();
-    finish_rows(p, place, row_sums);
-    finish_columns(p, place, column_sums);
+    rows.finish();
+    sums.finish(columns);
 }
 
 extern "C" __global__ void __launch_bounds__(tera::kPartThreads) scaled_copies_gradient_parts(const __grid_constant__ tera::ScaledCopiesGradientArguments p) {

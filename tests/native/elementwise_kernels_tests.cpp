@@ -69,7 +69,7 @@ void copies(const Shape& shape, u32 width, u32 depth, i64 part_rows, bool row_by
     Shifted<F> lambda(numbers<F>(shape.rows * shape.copies), shape.shift), gamma(numbers<F>(shape.copies * shape.columns), shape.shift);
     const u32 tiles = static_cast<u32>((shape.columns + 8 * width - 1) / (8 * width)), parts = static_cast<u32>((shape.rows + part_rows - 1) / part_rows);
     const ScaledCopiesArguments p{input.data(), output.data(), scale_rows ? lambda.data() : nullptr, scale_columns ? gamma.data() : nullptr, shape.rows, shape.columns,
-        stride, shape.copies, part_rows, tiles, parts, row_by_row, width, depth};
+        stride, shape.copies, part_rows, tiles, parts, row_by_row, width, depth, depth == 3};
     emulated::launch(tiles * parts * static_cast<u32>(shape.copies), 1, width * depth, [&] { scaled_copies(p); }, 1, true);
     check(output.intact(), "nothing around the copies is written");
     for (i64 b = 0; b < shape.copies; ++b) {

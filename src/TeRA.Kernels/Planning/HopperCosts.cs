@@ -26,8 +26,9 @@ internal static class HopperCosts
     // sixteen, where it does not, and where it is so long that the transposed rows are cut to 16 bytes.
     private const double RowShare = 0.92;
     private const double RowSeconds = 0.6e-6;
-    private const double TransposedShare = 1.1;
-    private const double PaddedTransposedShare = 1.45;
+    private const double TransposedShare = 1;
+    private const double TransposedSeconds = 2.5e-6;
+    private const double PaddedTransposedShare = 1.35;
     private const double CutTransposedShare = 3.8;
     private const int FewestTransposed = 16;
 
@@ -103,7 +104,7 @@ internal static class HopperCosts
         // The modes after the first are one dense factor.
         double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
         double generation = step.Core is { } core ? Writing(core) : 0;
-        return (shape.Transposed ? 0 : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
+        return (shape.Transposed ? TransposedSeconds : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
     }
 
     private static double MemoryShare(WgmmaModesShape shape) =>

@@ -10,10 +10,10 @@ internal sealed class ScaledCopiesGradientCutTests
     // RandLoRA's matrices need no second kernel; VeRA's one copy is cut so that its parts fill a large GPU.
     [TestCase(128, 32, 4096, 1024, 1, 1, 32, 1)]
     [TestCase(160, 32, 5120, 448, 1, 3, 32, 1)]
-    [TestCase(1, 4096, 256, 64, 16, 1, 32, 128)]
+    [TestCase(1, 4096, 256, 64, 8, 1, 32, 128)]
     [TestCase(1, 14336, 256, 64, 16, 1, 112, 128)]
     [TestCase(1, 40000, 64, 32, 32, 1, 128, 313)]
-    [TestCase(1, 3, 5, 32, 32, 1, 32, 1)]
+    [TestCase(1, 3, 5, 32, 8, 1, 32, 1)]
     public void Blocks_follow_the_shape(long copies, long rows, long columns, int width, int depth, long tiles, long partRows, long parts) =>
         Assert.That(Cut(copies, rows, columns), Is.EqualTo(new ScaledCopiesGradientCut(width, depth, tiles, partRows, parts)));
 

@@ -72,6 +72,12 @@ inline float __shfl_xor_sync(unsigned, float value, int mask) { return emulated:
 inline int __shfl_sync(unsigned, int value, int lane) { return emulated::shuffle(value, lane); }
 
 template <class T>
+void __stcs(T* address, T value)
+{
+    *address = value;
+}
+
+template <class T>
 T __ldg(const T* address)
 {
     return *address;

@@ -10,6 +10,9 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     private const int Eight = 8; // columns of a thread
     private const int Warp = 32;
     private const int MostRounds = 4; // of rows, so that stores begin early
+    // Larger results do not stay in a cache of 50 MB beside what is read; written past it they take a fifth less (bench/NOTES.md).
+    private const long MostCachedBytes = 16 << 20;
+
     private const int BlocksOfProcessor = 16; // wanted
 
     private readonly ScaledCopiesStep step;
@@ -68,6 +71,7 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
             RowByRow = step.Order == CopyOrder.RowByRow ? 1u : 0,
             Width = (uint)width,
             Depth = (uint)depth,
+            Streaming = step.Copies * step.Rows * step.Columns * step.Output.DType.Size() > MostCachedBytes ? 1u : 0,
         };
         kernel.Launch(arguments, (blocks, 1, 1), width * depth, 0, stream, overlaps: true);
     }
@@ -92,5 +96,6 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
         public uint RowByRow;
         public uint Width;
         public uint Depth;
+        public uint Streaming;
     }
 }

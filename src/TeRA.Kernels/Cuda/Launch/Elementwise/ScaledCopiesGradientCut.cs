@@ -20,6 +20,9 @@ internal readonly record struct ScaledCopiesGradientCut(int Width, int Depth, lo
     private const int Warp = 32;
     private const int Quad = 4;
 
+    // That a thread has under way.
+    private const int RowsAtOnce = 4;
+
     // A large GPU's multiprocessors, a block each.
     private const long WantedBlocks = 128;
 
@@ -41,6 +44,7 @@ internal readonly record struct ScaledCopiesGradientCut(int Width, int Depth, lo
         tiles = ElementGrid.DivideUp(columns, Quad * width);
         long wanted = Math.Max(WantedBlocks / (tiles * copies), 1);
         long partRows = Math.Clamp(ElementGrid.DivideUp(rows, wanted), depth, MostPartRows);
+        depth = (int)Math.Min(depth, ElementGrid.DivideUp(partRows, RowsAtOnce));
         return new ScaledCopiesGradientCut(width, depth, tiles, partRows, ElementGrid.DivideUp(rows, partRows));
     }
 }
