@@ -68,7 +68,11 @@ constexpr int kRegisters = kPassColumns / 2;
 constexpr int kPassTokens = kPassColumns / kInPadded;  // rows t
 constexpr int kTokens = kPasses * kPassTokens;         // of a warpgroup's part of a tile
 constexpr int kColumnParts = TERA_SPLIT_COLUMNS ? kConsumers : 1;
-constexpr int kTileTokens = kColumnParts * kTokens;
+// Where a part has only eight rows t, one 16-byte word of a transposed row, it takes two rounds: memory writes half a sector at a fraction of its rate. With W0 to be
+// read one round was faster, both without the copy engine, which takes about seven cycles a word.
+constexpr bool kWords = TERA_TRANSPOSED_OUT && kTokens == 8;
+constexpr int kRounds = kWords && !TERA_ADD ? 2 : 1;
+constexpr int kTileTokens = kColumnParts * kTokens * kRounds;
 constexpr int kPartBytes = kPassColumns * 128;
 constexpr int kStageBytes = kColumnParts * kPartBytes;
 
@@ -97,7 +101,7 @@ static_assert(TERA_TRANSPOSED_OUT || kPasses == 1, "rows leave after each pass")
 static_assert(!TERA_MARGINALS || (!TERA_TRANSPOSED_OUT && !TERA_ADD), "nothing leaves");
 
 constexpr int kBuffers = TERA_MARGINALS ? 4 : TERA_TRANSPOSED_OUT ? 3 : 2;  // that what leaves, or comes beside the input, takes turns with
-constexpr int kStagingBytes = kBuffers * (TERA_TRANSPOSED_OUT ? 4 * kUnitBytes : kStoreBytes);  // of a warpgroup
+constexpr int kStagingBytes = kRounds == 2 ? kOutGroups * 4 * 128 * 16 : kWords ? 0 : kBuffers * (TERA_TRANSPOSED_OUT ? 4 * kUnitBytes : kStoreBytes);  // of a warpgroup
 
 constexpr int kInBlocks = (kInPadded + 15) / 16;
 constexpr int kFirstFragments = kInBlocks * kOutGroups * 32;
@@ -134,7 +138,7 @@ __device__ __forceinline__ int first_row(int index) { return (kKeepsRows ? block
 /// First row t of a warpgroup's part of a tile.
 __device__ __forceinline__ int first_token(int index, int part)
 {
-    return (TERA_MARGINALS ? index : index / kRowTiles) * kTileTokens + part * kTokens;
+    return (TERA_MARGINALS ? index : index / kRowTiles) * kTileTokens + part * kTokens * kRounds;
 }
 
 /// Shared memory, as offsets into it.

@@ -31,7 +31,7 @@ struct Boxes {
     {
         if ((k += 64) == kRestIn) {
             k = 0;
-            if (++pass == kPasses) {
+            if (++pass == kPasses * kRounds) {
                 pass = 0;
                 index += tile_step();
             }
@@ -98,17 +98,20 @@ __device__ __forceinline__ void consume(const ModesArguments& p, const Shared& s
         const int row = first_row(index) + rows;
         const unsigned factor = s.factor + (kKeepsRows ? rows : row) * 128;
         stores.begin(first_token(index, part));
-        unsigned a[kChunks * kPasses][kRegisters / 2];
+#pragma unroll 1
+        for (int round = 0; round < kRounds; ++round) {
+            unsigned a[kChunks * kPasses][kRegisters / 2];
 #pragma unroll
-        for (int pass = 0; pass < kPasses; ++pass) {
-            float d[kChunks][kRegisters];
-            accumulate(s, factor, part * kPartBytes, leader, ring, d);
+            for (int pass = 0; pass < kPasses; ++pass) {
+                float d[kChunks][kRegisters];
+                accumulate(s, factor, part * kPartBytes, leader, ring, d);
 #pragma unroll
-            for (int c = 0; c < kChunks; ++c) {
-                pack(d[c], a[pass + c]);
+                for (int c = 0; c < kChunks; ++c) {
+                    pack(d[c], a[pass + c]);
+                }
             }
+            stores.store(row, first_token(index, part) + round * kTokens, a);
         }
-        stores.store(row, first_token(index, part), a);
     }
     stores.finish();
 }

@@ -7,6 +7,7 @@
 //
 // Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16), TERA_DISTRIBUTION (0 normal, 1 uniform, 2 Rademacher, 3 ternary).
 #include "common/dtype.cuh"
+#include "ptx/griddepcontrol.cuh"
 #include "random/distributions.cuh"
 
 namespace tera {
@@ -78,6 +79,8 @@ __device__ __forceinline__ void fill(const FillRandomArguments& p)
 extern "C" __global__ void fill_random(const __grid_constant__ tera::FillRandomArguments p)
 {
     using namespace tera;
+    ptx::griddepcontrol_wait();
+    ptx::griddepcontrol_launch_dependents();
     if (p.count >> 32 != 0) {
         fill<u64, true>(p);
     } else if (p.scale != 1.0f) {

@@ -29,7 +29,7 @@ internal static class HopperCosts
     private const double TransposedShare = 1;
     private const double TransposedSeconds = 2.5e-6;
     private const double PaddedTransposedShare = 1.35;
-    private const double CutTransposedShare = 3.8;
+    private const double CutTransposedShare = 2.2;
     private const int FewestTransposed = 16;
 
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.

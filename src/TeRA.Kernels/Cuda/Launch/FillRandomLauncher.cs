@@ -11,6 +11,9 @@ internal sealed class FillRandomLauncher : CompiledStep
     private const int DefaultThreads = 256;
     private const int VectorBytes = 16;
 
+    // Blocks in turns for every one that the device holds: those that end early make room for others. Measured: 31.2 µs with one, 30.5 with two, 31.6 with four.
+    private const int Turns = 2;
+
     private readonly FillRandomStep step;
     private readonly CudaKernel kernel;
     private readonly int threads;
@@ -19,7 +22,7 @@ internal sealed class FillRandomLauncher : CompiledStep
     /// <summary>Prepares the step.</summary>
     /// <param name="device">Where it runs.</param>
     /// <param name="step">What to fill.</param>
-    /// <param name="blocks">Grid size, where a test wants its own; null for as many as the device holds at once, or fewer for a short factor.</param>
+    /// <param name="blocks">Grid size, where a test wants its own; null for twice as many as the device holds at once, or fewer for a short factor.</param>
     /// <param name="threads">Block size.</param>
     public FillRandomLauncher(CudaDevice device, FillRandomStep step, uint? blocks = null, int threads = DefaultThreads)
     {
@@ -59,7 +62,7 @@ internal sealed class FillRandomLauncher : CompiledStep
             Source = new RandomSourceArguments(step.Core),
             Scale = (float)step.Scale,
         };
-        kernel.Launch(arguments, (blocks, 1, 1), threads, 0, stream);
+        kernel.Launch(arguments, (blocks, 1, 1), threads, 0, stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType dtype, DistributionKind kind) => new(
@@ -71,7 +74,7 @@ internal sealed class FillRandomLauncher : CompiledStep
     {
         long perBlock = (long)threads * (VectorBytes / step.Output.DType.Size());
         long resident = (long)device.Traits.Processors * Math.Max(1, kernel.MaxBlocksPerProcessor(threads, 0));
-        return (uint)Math.Clamp((Count + perBlock - 1) / perBlock, 1, resident);
+        return (uint)Math.Clamp((Count + perBlock - 1) / perBlock, 1, Turns * resident);
     }
 
     [StructLayout(LayoutKind.Sequential)]

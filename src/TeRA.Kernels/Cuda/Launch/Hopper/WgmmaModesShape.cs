@@ -63,7 +63,7 @@ internal sealed record WgmmaModesShape(
     public int OutPadded => (Out[0] + 7) / 8 * 8;
 
     /// <summary>Rows of the input that a block's tile spans.</summary>
-    public int TileTokens => Parts * Tile.Columns / InPadded;
+    public int TileTokens => Parts * Tile.Columns / InPadded * Rounds;
 
     /// <summary>Rows of the input that one copy brings.</summary>
     public int PassTokens => PassColumns / InPadded;
@@ -116,7 +116,13 @@ internal sealed record WgmmaModesShape(
     // That what leaves takes turns with.
     private int Buffers => Marginals ? 4 : Transposed ? 3 : 2;
 
-    private int StagingBytes => Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
+    // Rows of a single word go without the copy engine, and in two rounds where nothing is added.
+    private bool Words => Transposed && Tile.Columns / InPadded == 8;
+
+    private int Rounds => Words && !Adds ? 2 : 1;
+
+    // The first round's words wait, a group of eight of the first mode after the other: sixteen bytes a thread, four times.
+    private int StagingBytes => Rounds == 2 ? Consumers * OutPadded / 8 * 4 * Warps * 32 * 16 : Words ? 0 : Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
 
     // The last stages hold the factors in float32, each from a multiple of 16 bytes, until the small dense one is made of them.
     private int TableStages => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
