@@ -66,8 +66,6 @@ __device__ __forceinline__ void add_marginal(const Product& p, i64 index, float*
     }
     const VectorEntry& vector = p.vector[n];
     const i64 terms = divide(p.of.count, vector.length);
-    const bool first = threadIdx.x % (32 * Warps) == 0;
-    const float before = first ? vector.gradient[index] : 0.0f; // read beside the terms, not after them
     float sum = 0.0f;
     for (i64 term = threadIdx.x % (32 * Warps); term < terms; term += 32 * Warps) {
         const i64 leading = divide(term, vector.trailing);
@@ -75,8 +73,8 @@ __device__ __forceinline__ void add_marginal(const Product& p, i64 index, float*
         sum = fmaf(p.of.full[i], product_at(p, i, n), sum);
     }
     sum = block_sum<Warps>(sum, scratch);
-    if (first) {
-        vector.gradient[index] = before + sum;
+    if (threadIdx.x % (32 * Warps) == 0) {
+        vector.gradient[index] += sum;
     }
 }
 
