@@ -134,9 +134,30 @@ internal static class LayerPlanner
         return (pass.Build(), pass.Kept);
     }
 
+    /// <summary>
+    /// The steps of dX and of the trained tensors' gradients. Where W is built again, the gradients come first if that takes less scratch: what they leave makes room
+    /// for W, and no step is another one.
+    /// </summary>
     private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
     {
+        LayerPass pass = Backward(problem, traits, path, kept, gradientsFirst: false);
+        if (path != ExecutionPath.Merged)
+        {
+            return pass;
+        }
+
+        LayerPass other = Backward(problem, traits, path, kept, gradientsFirst: true);
+        return other.ScratchBytes < pass.ScratchBytes && other.Steps.Length == pass.Steps.Length ? other : pass;
+    }
+
+    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept, bool gradientsFirst)
+    {
         var pass = new PassBuilder(problem, traits, kept, mayKeep: false);
+        if (gradientsFirst)
+        {
+            AddParameterGradients(pass);
+        }
+
         if (problem.NeedInputGradient)
         {
             Operand weight = path == ExecutionPath.Merged ? MergedWeight(pass) : pass.Weight;
@@ -147,13 +168,21 @@ internal static class LayerPlanner
             AddProduct(pass, path, product, static (rules, trial, alone) => rules.JoinInputGradient(trial, alone), static (rules, trial) => rules.AddToInputGradient(trial));
         }
 
-        if (problem.NeedParameterGradients)
+        if (!gradientsFirst)
+        {
+            AddParameterGradients(pass);
+        }
+
+        return pass.Build();
+    }
+
+    private static void AddParameterGradients(PassBuilder pass)
+    {
+        if (pass.Problem.NeedParameterGradients)
         {
             ForEach(pass, rules => rules.AddParameterGradients(pass));
             AddBiasGradient(pass);
         }
-
-        return pass.Build();
     }
 
     /// <summary>
