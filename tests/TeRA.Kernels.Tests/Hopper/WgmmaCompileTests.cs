@@ -8,7 +8,7 @@ namespace TeRA.Kernels.Tests.Hopper;
 internal sealed class WgmmaCompileTests
 {
     private static IEnumerable<KernelRequest> Requests =>
-        [.. WgmmaProductLauncher.Variants.Where((_, i) => i % 9 == 4), .. WgmmaThinProductLauncher.Variants.Where((_, i) => i % 9 == 0), .. WgmmaModesLauncher.Variants.Take(4)];
+        [.. WgmmaProductLauncher.Variants.Where((_, i) => i % 9 == 4), .. WgmmaThinProductLauncher.Variants.Where((_, i) => i % 9 == 0), .. WgmmaModesLauncher.Variants.Take(4), .. WgmmaMarginalsLauncher.Variants];
 
     [Test]
     public void They_compile([ValueSource(nameof(Requests))] KernelRequest request)

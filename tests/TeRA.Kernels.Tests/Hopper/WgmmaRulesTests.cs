@@ -104,7 +104,7 @@ internal sealed class WgmmaRulesTests
     [Test]
     public void Every_shape_of_the_modes_kernel_fits_the_device()
     {
-        foreach (KernelRequest request in WgmmaModesLauncher.Variants)
+        foreach (KernelRequest request in WgmmaModesLauncher.Variants.Concat(WgmmaMarginalsLauncher.Variants))
         {
             Assert.That(request.OnlyFor, Is.EqualTo("sm_90a"));
         }

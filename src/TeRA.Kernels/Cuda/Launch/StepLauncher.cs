@@ -66,5 +66,6 @@ internal static class StepLauncher
         .. LossLauncher.Variants,
         .. OptimizerLauncher.Variants,
         .. WgmmaModesLauncher.Variants,
+        .. WgmmaMarginalsLauncher.Variants,
     ];
 }

@@ -42,6 +42,22 @@ internal sealed class WgmmaMarginalsLauncher : CompiledStep
             device, step.Core, shape.RowLayers, shape.ColumnLayers(product.Outer), step.Alpha * step.Core.Source.Distribution.Unit * prepared.Alpha);
     }
 
+    /// <summary>The kernel of the usual shape, modes and ranks of 16; plans go through dW in bfloat16 alone.</summary>
+    public static IEnumerable<KernelRequest> Variants
+    {
+        get
+        {
+            var operand = new Operand(1, DType.BFloat16);
+            var source = new RandomSource(0, Distribution.Normal);
+            var product = new KroneckerStep(operand, operand, 4096, 1, [.. Enumerable.Repeat(new KroneckerMode(1, 16, 16, Contract: true), 3)], source) { Label = "H" };
+            var step = new CoreMarginalsStep(operand, operand, operand, operand, operand, new CoreSource(source, 0, 4096, 4096))
+            {
+                Label = "g_d, g_e", Contraction = product, Generated = operand,
+            };
+            return [WgmmaModesLauncher.Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!)];
+        }
+    }
+
     /// <inheritdoc/>
     public override long WorkspaceBytes => sum.WorkspaceBytes;
 
