@@ -25,6 +25,7 @@ internal static class ReadmeTable
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{ours.Circumstances}; bfloat16; ratios to the frozen layer in the same process, so 1.00 is a layer without an adapter.\n");
         text.Append("A step is forward, dX and the gradients of everything trained; in brackets with W kept from forward to backward, where that differs.\n");
+        text.Append(Agreement(ours));
         text.Append(theirs is null ? "\n" : $"Theirs: {theirs.Circumstances}.\n\n");
         text.Append("| | forward | step | extra memory of a step, MiB | PyTorch + PEFT: forward | step |\n|---|---|---|---|---|---|\n");
         foreach (ComparedRow row in rows)
@@ -70,7 +71,14 @@ internal static class ReadmeTable
         return row.Keeping is null || step == keeping ? step : $"{step} ({keeping})";
     }
 
-    private static string Memory(LayerRow? row) => row is null ? "–" : (row.MeasuredBytes / (double)(1 << 20)).ToString("F0", CultureInfo.InvariantCulture);
+    private static string Memory(LayerRow? row) => row is null ? "–" : (row.StatedBytes / (double)(1 << 20)).ToString("0.#", CultureInfo.InvariantCulture);
+
+    private static string Agreement(ResultFile<LayerRow> ours)
+    {
+        string[] others = [.. ours.Rows.Where(row => !row.BytesAgree).Select(row => $"{row.Title} ({row.Policy})").Distinct()];
+        string text = "Memory is what the plan states. The driver's free memory, which it counts in blocks of 2 MiB, showed the same";
+        return others.Length == 0 ? $"{text}.\n" : $"{text}, but for {List(others)}.\n";
+    }
 
     private static string Variant(ComparedRow row) => row.TheirVariant.Length > 0 ? $" ({row.TheirVariant})" : "";
 
