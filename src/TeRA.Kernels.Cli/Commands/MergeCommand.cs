@@ -14,6 +14,7 @@ internal static class MergeCommand
     private static readonly Option<string> Out = new("--out") { Description = "The new file; the new folder, if the base has an index.", Required = true };
     private static readonly Option<string?> Backup = new("--backup") { Description = "Keep the changed tensors' own bits in this file, for --unmerge." };
     private static readonly Option<string?> Unmerge = new("--unmerge") { Description = "Instead of merging, put back the tensors of this backup, bit for bit." };
+    private static readonly Option<bool> Unchecked = new("--unchecked") { Description = "With --unmerge: take a backup of an early version, which has no hashes to check its bytes by." };
     private static readonly Option<string> Device = CommandHost.DeviceOption();
     private static readonly Option<bool> Force = new("--force") { Description = "Replace files that are already there." };
 
@@ -21,7 +22,7 @@ internal static class MergeCommand
     {
         var command = new Command("merge", "Write a checkpoint with an adapter merged into its weights, or with the last merge taken back.")
         {
-            Base, AdapterFolder, Out, Backup, Unmerge, Device, Force, CommandHost.DrawnAsOption,
+            Base, AdapterFolder, Out, Backup, Unmerge, Unchecked, Device, Force, CommandHost.DrawnAsOption,
         };
         CommandHost.SetAction(command, Run);
         return command;
@@ -38,6 +39,11 @@ internal static class MergeCommand
         if (backup is not null && result.GetValue(Backup) is not null)
         {
             throw new UsageException("--backup keeps what a merge changes; --unmerge only puts such a backup back.");
+        }
+
+        if (backup is null && result.GetValue(Unchecked))
+        {
+            throw new UsageException("--unchecked is about the backup that --unmerge puts back; a merge has none to check.");
         }
 
         return backup is null ? RunMerge(result, adapter!, context) : RunUnmerge(result, backup, context);
@@ -77,7 +83,7 @@ internal static class MergeCommand
     private static int RunUnmerge(ParseResult result, string backup, CommandContext context)
     {
         ImmutableArray<string> tensors = context.Terminal.Progress(progress => CheckpointMerge.Unmerge(
-            result.GetValue(Base)!, backup, result.GetValue(Out)!, Options(result, context, progress)));
+            result.GetValue(Base)!, backup, result.GetValue(Out)!, Options(result, context, progress) with { AllowUncheckedBackup = result.GetValue(Unchecked) }));
         context.Terminal.Line($"{result.GetValue(Out)}: {tensors.Length} tensors put back bit for bit");
         if (context.Json)
         {

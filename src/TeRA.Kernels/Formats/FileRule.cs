@@ -134,4 +134,13 @@ public static class FileRule
 
     /// <summary>The checkpoint doesn't hold the adapter that is to be taken out, or a later one lies over it.</summary>
     public const string NotMerged = "not-merged";
+
+    /// <summary>A backup's bytes or its list of tensors are not what the merge kept.</summary>
+    public const string BackupDamaged = "backup-damaged";
+
+    /// <summary>A backup has no hashes to check it by.</summary>
+    public const string BackupUnchecked = "backup-unchecked";
+
+    /// <summary>A merged tensor is not what the merge that kept the backup wrote.</summary>
+    public const string WeightChanged = "weight-changed";
 }

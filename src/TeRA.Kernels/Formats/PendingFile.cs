@@ -92,6 +92,19 @@ internal sealed class PendingFile : IDisposable
         }
     }
 
+    /// <summary>Takes a folder away that was made for files which never came; one with something in it stays.</summary>
+    public static void TryDeleteFolder(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Somebody put something there, or took it away: no error of ours, and another one is on its way.
+        }
+    }
+
     private static void CheckPlace(string path, bool overwrite)
     {
         if (Directory.Exists(path))

@@ -172,9 +172,29 @@ public class AdapterCommandTests
         }
     }
 
+    [Test]
+    public void A_damaged_backup_is_a_bad_file_and_its_name_is_said()
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder("lora-square"), model = Path.Combine(golden, "base.safetensors");
+        Assert.That(CommandLine.Run("merge", "--base", model, "--adapter", golden, "--out", folder["merged"], "--backup", folder["backup"], "--device", "cpu").ExitCode, Is.Zero);
+        byte[] bytes = File.ReadAllBytes(folder["backup"]);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(folder["backup"], bytes);
+        foreach (string[] more in new string[][] { [], ["--unchecked"] })
+        {
+            CommandLine back = CommandLine.Run(["merge", "--base", folder["merged"], "--unmerge", folder["backup"], "--out", folder["restored"], .. more]);
+            Assert.That(back.ExitCode, Is.EqualTo(ExitCodes.BadInput));
+            Assert.That(back.Errors, Does.Contain(folder["backup"]).And.Contain("as it was before the merge"));
+        }
+
+        Assert.That(File.Exists(folder["restored"]), Is.False);
+    }
+
     [TestCase("merge --base a --out b")]
     [TestCase("merge --base a --out b --adapter c --unmerge d")]
     [TestCase("merge --base a --out b --unmerge c --backup d")]
+    [TestCase("merge --base a --out b --adapter c --unchecked")]
     [TestCase("inspect")]
     [TestCase("inspect nowhere --drawn-as float32")]
     public void Wrong_command_lines_exit_with_2(string line) =>

@@ -165,6 +165,19 @@ internal sealed class FileRuleTests
         }),
         Other(FileRule.AlreadyMerged, "merging it again would double its change", folder => MergeAndThen(folder, () => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["twice"]))),
         Other(FileRule.NotMerged, "last merged adapter is none", folder => MergeAndThen(folder, () => CheckpointMerge.Unmerge(folder["base"], folder["backup"], folder["out"]))),
+        Other(FileRule.BackupUnchecked, "found none", folder => MergeAndThen(folder, () => UnmergeFrom(folder, name => name == MergeBackup.AdapterKey, 0))),
+        Other(FileRule.BackupDamaged, "as it was before the merge", folder => MergeAndThen(folder, () => UnmergeFrom(folder, _ => true, 1))),
+        Other(FileRule.WeightChanged, "as the merge wrote it", folder => MergeAndThen(folder, () =>
+        {
+            byte[] merged = File.ReadAllBytes(folder["merged"]);
+            using (SafetensorsFile file = SafetensorsFile.Open(folder["merged"]))
+            {
+                merged.AsSpan(merged.AsSpan().IndexOf(file.Bytes("m.q.weight")))[0] ^= 1;
+            }
+
+            File.WriteAllBytes(folder["merged"], merged);
+            CheckpointMerge.Unmerge(folder["merged"], folder["backup"], folder["out"]);
+        })),
         Other(FileRule.MissingFile, "a pickle", folder =>
         {
             File.WriteAllText(folder["adapter_config.json"], FormatFixtures.GoodConfig);
@@ -264,6 +277,22 @@ internal sealed class FileRuleTests
         PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
         CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
         action();
+    }
+
+    /// <summary>Unmerges from the backup, written again with some of its metadata and so many added to the last byte of each tensor.</summary>
+    private static void UnmergeFrom(TemporaryFolder folder, Func<string, bool> keep, byte added)
+    {
+        using (SafetensorsFile backup = SafetensorsFile.Open(folder["backup"]))
+        {
+            SafetensorsWriter.Write(folder["again"], backup.Tensors.Values.Select(entry => SafetensorsSource.From(entry.Name, entry.DType, stream =>
+            {
+                byte[] bytes = backup.Bytes(entry.Name).ToArray();
+                bytes[^1] += added;
+                stream.Write(bytes);
+            }, entry.Shape.AsSpan())), backup.Metadata.Where(pair => keep(pair.Key)).ToDictionary());
+        }
+
+        CheckpointMerge.Unmerge(folder["merged"], folder["again"], folder["out"]);
     }
 
     private static TestCaseData Header(string rule, string words, byte[] file, int cut = 7) =>

@@ -8,9 +8,6 @@ internal static class AdapterDigest
     /// <summary>The metadata key that lists merged adapters, the first one first, with spaces between.</summary>
     public const string MergedKey = "tera.merged";
 
-    /// <summary>The metadata key of a backup.</summary>
-    public const string BackupKey = "tera.backup_before";
-
     /// <summary>SHA-256 over both files.</summary>
     public static string Of(string folder)
     {

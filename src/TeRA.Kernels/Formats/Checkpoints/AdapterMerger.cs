@@ -11,6 +11,7 @@ internal sealed class AdapterMerger
     private readonly Dictionary<string, Action<Stream>> replaced = new(StringComparer.Ordinal);
     private readonly List<MergedLayer> layers = [];
     private readonly List<string> biases = [];
+    private readonly Dictionary<string, (string Before, string After)> hashes = new(StringComparer.Ordinal);
 
     public AdapterMerger(Checkpoint checkpoint, AdapterBinding binding, MergeOptions options)
     {
@@ -35,39 +36,39 @@ internal sealed class AdapterMerger
 
     public MergeReport Write(string path, string digest, IReadOnlyList<string> merged)
     {
-        using PendingFile? backup = WriteBackup(digest);
+        // The backup holds hashes of what the merge writes, so it is written last; its place and room are taken first.
+        using PendingFile? backup = options.Backup is null ? null
+            : new PendingFile(options.Backup, options.Overwrite, replaced.Keys.Sum(name => checkpoint.Entry(name).ByteCount));
         using var writer = new CheckpointWriter(checkpoint, path, options);
-        writer.Write(replaced, merged);
+        writer.Write(backup is null ? replaced : replaced.ToDictionary(pair => pair.Key, pair => Hashed(pair.Key, pair.Value)), merged);
         if (biases.Count == 0 && layers.All(layer => layer.LargestDelta == 0))
         {
             throw new FileFormatException(checkpoint.Path, FileRule.MissingModule, "every ΔW of the adapter is zero: there is nothing to merge. It was saved before its training.");
         }
 
-        backup?.Publish();
-        writer.Publish();
+        backup?.Write(stream => MergeBackup.Write(stream, checkpoint, digest, hashes));
+        options.Cancellation.ThrowIfCancellationRequested();
+        Publish(backup, writer);
         return new MergeReport(digest, [.. layers], [.. biases]);
     }
 
-    private PendingFile? WriteBackup(string digest)
+    /// <summary>The backup first: a checkpoint that is merged in its place must never be without it.</summary>
+    private static void Publish(PendingFile? backup, CheckpointWriter writer)
     {
-        if (options.Backup is null)
-        {
-            return null;
-        }
-
-        SafetensorsSource[] tensors = [.. replaced.Keys.Select(name => SafetensorsSource.From(checkpoint.FileOf(name), name))];
-        var file = new PendingFile(options.Backup, options.Overwrite, tensors.Sum(tensor => tensor.ByteCount));
+        backup?.Publish();
         try
         {
-            file.Write(stream => SafetensorsWriter.Write(stream, tensors, new Dictionary<string, string> { ["format"] = "pt", [AdapterDigest.BackupKey] = digest }));
-            return file;
+            writer.Publish();
         }
         catch
         {
-            file.Dispose();
+            backup?.Retract();
             throw;
         }
     }
+
+    private Action<Stream> Hashed(string name, Action<Stream> write) => stream =>
+        hashes[name] = (MergeBackup.HashOf(checkpoint.FileOf(name), name), MergeBackup.HashWritten(stream, write));
 
     private void CheckWeight(string module)
     {

@@ -39,33 +39,31 @@ public static class CheckpointMerge
         return new AdapterMerger(checkpoint, binding, options).Write(outPath, digest, [.. merged, digest]);
     }
 
-    /// <summary>Writes a checkpoint as it was before its last merge, bit for bit, from the backup that the merge kept.</summary>
+    /// <summary>
+    /// Writes a checkpoint as it was before its last merge, bit for bit, from the backup that the merge kept. The kept tensors must be the bytes that were
+    /// kept, the checkpoint's the bytes that the merge wrote; tensors that it didn't change are copied as they are, unchecked.
+    /// </summary>
     /// <param name="mergedPath">The merged checkpoint.</param>
     /// <param name="backupPath">The backup.</param>
     /// <param name="outPath">The new file or folder.</param>
     /// <param name="options">Choices; null for the defaults. Device, backup and load are of no use here.</param>
     /// <returns>The names of the tensors that were put back.</returns>
-    /// <exception cref="FileFormatException">A file breaks a rule, or the backup is not of the checkpoint's last merge.</exception>
+    /// <exception cref="FileFormatException">A file breaks a rule, the backup is damaged, has no hashes, or is not of the checkpoint's last merge, or a merged tensor changed since.</exception>
     /// <exception cref="IOException">A file exists and may not be replaced, or can't be read or written.</exception>
     public static ImmutableArray<string> Unmerge(string mergedPath, string backupPath, string outPath, MergeOptions? options = null)
     {
         options ??= new MergeOptions();
         using Checkpoint checkpoint = Checkpoint.Open(mergedPath);
-        using SafetensorsFile backup = SafetensorsFile.Open(backupPath);
-        if (!backup.Metadata.TryGetValue(AdapterDigest.BackupKey, out string? digest))
-        {
-            throw new FileFormatException(backupPath, FileRule.NotMerged, $"expected a backup that a merge kept (metadata key {AdapterDigest.BackupKey}), found another file.");
-        }
-
+        using MergeBackup backup = MergeBackup.Open(backupPath, options.AllowUncheckedBackup);
         string[] merged = AdapterDigest.MergedIn(checkpoint);
-        if (merged.Length == 0 || merged[^1] != digest)
+        if (merged.Length == 0 || merged[^1] != backup.Adapter)
         {
             string last = merged.Length == 0 ? "none" : merged[^1];
-            throw new FileFormatException(mergedPath, FileRule.NotMerged, $"the backup is from before the adapter {digest}, but the checkpoint's last merged adapter is {last}. Unmerge in reverse order, each from its own backup.");
+            throw new FileFormatException(mergedPath, FileRule.NotMerged, $"the backup is from before the adapter {backup.Adapter}, but the checkpoint's last merged adapter is {last}. Unmerge in reverse order, each from its own backup.");
         }
 
         var replaced = new Dictionary<string, Action<Stream>>(StringComparer.Ordinal);
-        foreach (SafetensorsEntry kept in backup.Tensors.Values)
+        foreach (SafetensorsEntry kept in backup.Tensors)
         {
             SafetensorsEntry now = checkpoint.Entry(kept.Name);
             if (now.DType != kept.DType || !now.Shape.SequenceEqual(kept.Shape))
@@ -73,7 +71,7 @@ public static class CheckpointMerge
                 throw new FileFormatException(backupPath, FileRule.ShapeMismatch, $"expected {now} as in the checkpoint, found {kept}.");
             }
 
-            replaced.Add(kept.Name, stream => backup.CopyTo(kept.Name, stream));
+            replaced.Add(kept.Name, stream => backup.Restore(kept.Name, checkpoint.FileOf(kept.Name), stream));
         }
 
         using var writer = new CheckpointWriter(checkpoint, outPath, options);

@@ -8,6 +8,7 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
     private readonly List<PendingFile> pending = [];
     private readonly long total = source.Files.Values.Sum(file => file.Tensors.Values.Sum(entry => entry.ByteCount));
     private long done;
+    private string? madeFolder;
 
     /// <summary>Writes everything.</summary>
     /// <param name="replaced">Writes the bytes of a replaced tensor, by name; its dtype and shape stay.</param>
@@ -17,6 +18,7 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
         bool sharded = source.IndexPath is not null;
         if (sharded)
         {
+            madeFolder = Directory.Exists(path) ? null : path;
             PendingFile.CreateFolder(path);
         }
         else if (Directory.Exists(path))
@@ -46,6 +48,8 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
             {
                 pending[published].Publish();
             }
+
+            madeFolder = null;
         }
         catch
         {
@@ -54,7 +58,14 @@ internal sealed class CheckpointWriter(Checkpoint source, string path, MergeOpti
         }
     }
 
-    public void Dispose() => pending.ForEach(file => file.Dispose());
+    public void Dispose()
+    {
+        pending.ForEach(file => file.Dispose());
+        if (madeFolder is not null)
+        {
+            PendingFile.TryDeleteFolder(madeFolder);
+        }
+    }
 
     private void Write(string target, SafetensorsFile file, IReadOnlyDictionary<string, Action<Stream>> replaced, IReadOnlyList<string> merged)
     {

@@ -12,6 +12,12 @@ public sealed record MergeOptions
     /// <summary>Whether files that are already there may be replaced.</summary>
     public bool Overwrite { get; init; }
 
+    /// <summary>
+    /// Whether <see cref="CheckpointMerge.Unmerge"/> takes a backup of an early version, which has no hashes. Then only the adapter, the names, dtypes and
+    /// shapes are checked, not the bytes. Hashes that are there are always checked.
+    /// </summary>
+    public bool AllowUncheckedBackup { get; init; }
+
     /// <summary>How the adapter is opened.</summary>
     public AdapterLoadOptions Load { get; init; } = new();
 

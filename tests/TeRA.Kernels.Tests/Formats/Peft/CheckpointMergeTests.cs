@@ -201,6 +201,28 @@ internal sealed class CheckpointMergeTests
     }
 
     [Test]
+    public void A_merge_of_several_files_that_is_interrupted_anywhere_leaves_nothing([Range(1, 7)] int tensors)
+    {
+        using var folder = new TemporaryFolder();
+        WriteShards(folder);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        using var cancelled = new CancellationTokenSource();
+        int written = 0;
+        var options = new MergeOptions { Cancellation = cancelled.Token, Backup = folder["backup"], Progress = _ => Interrupt() };
+        Assert.That(() => CheckpointMerge.Merge(folder["shards"], folder["adapter"], folder["merged"], options), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(written, Is.EqualTo(tensors));
+        Assert.That(folder.Names, Is.EqualTo(new[] { "adapter", "shards" }), "neither files nor their folder");
+
+        void Interrupt()
+        {
+            if (++written == tensors)
+            {
+                cancelled.Cancel();
+            }
+        }
+    }
+
+    [Test]
     public void Progress_reaches_the_end()
     {
         using var folder = new TemporaryFolder();
