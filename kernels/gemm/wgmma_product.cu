@@ -16,78 +16,11 @@
 // Macros: TERA_DTYPE (1 bfloat16, 2 float16), TERA_TRANSPOSED_A (memory holds K×M), TERA_TRANSPOSED_B (memory holds N×K), TERA_OUTPUT
 // (the dtype of C: 0 writes float32 from registers, else TERA_DTYPE through the copy engine), TERA_ADD (0, 1: 16-bit C with an addend),
 // TERA_BLOCKS (0 none, 1 B2 is k2×w in memory, 2 w×k2), TERA_TILE_N (128, 192, 256), TERA_STAGES (of the ring).
-#include "gemm/wgmma_engine.cuh"
+#include "gemm/wgmma_product_results.cuh"
+#include "gemm/wgmma_product_tiles.cuh"
 #include "ptx/griddepcontrol.cuh"
 
 namespace tera {
-
-struct WgmmaProductArguments {
-    ptx::TensorMap a;       // boxes 64 (K) × 128 rows, or 64 (M) × 64 (K) when transposed
-    ptx::TensorMap b;       // boxes 64 (K) × tile columns, or 64 (N) × 64 (K) when K×N lies in memory
-    ptx::TensorMap c;       // boxes 64 (N) × 64 rows
-    ptx::TensorMap add;     // as c
-    ptx::TensorMap block_a; // boxes 64 (k2) × 1 block × 128 rows
-    ptx::TensorMap block_b; // as b
-    const void* bias;        // N elements, or null
-    const float* add_single; // M×N that are added to a float32 C, or null
-    float* c_single;         // C when it is float32, or `parts` layers of it
-    float alpha;
-    int m, n, k;
-    int part_length, parts; // of K; a multiple of the stage's depth
-    int block_k, block_columns;
-    int tiles_m, tiles_n;
-    int group; // tile rows that are walked together, for the L2 cache
-};
-
-constexpr int kTileM = 128, kTileN = TERA_TILE_N;
-constexpr int kStages = TERA_STAGES;
-constexpr int kConsumers = 2;
-constexpr bool kTransposedA = TERA_TRANSPOSED_A, kTransposedB = TERA_TRANSPOSED_B == 0; // in wgmma's sense: K is not contiguous
-constexpr bool kBlocks = TERA_BLOCKS != 0, kTransposedB2 = TERA_BLOCKS == 1;
-constexpr bool kAdd = TERA_ADD;
-constexpr int kBytesA = kTileM * kDepth * 2, kBytesB = kTileN * kDepth * 2;
-constexpr int kBoxes = kTileN / 64;                     // of a consumer's part of a tile
-constexpr int kStagingBoxes = kBoxes % 2 == 0 ? 2 : kBoxes; // places that a consumer's boxes go through in turn
-static_assert(kBoxes % kStagingBoxes == 0, "a box finds the place that was written kStagingBoxes boxes ago, in the tile before too");
-constexpr int kAccumulators = kTileN / 2;
-constexpr int kAddedBoxes = 1 + kBoxes / 2; // of a consumer, that a stage holds: one where A lies otherwise, the rest where B does
-
-struct Shared {
-    unsigned a, b, staging, full, empty;
-};
-
-__device__ __forceinline__ Shared layout(unsigned base)
-{
-    Shared s;
-    s.a = base;
-    s.b = s.a + kStages * kBytesA;
-    s.staging = s.b + kStages * kBytesB;
-    s.full = s.staging + kConsumers * kStagingBoxes * kBoxBytes;
-    s.empty = s.full + kStages * 8;
-    return s;
-}
-
-/// A tile, or one part of its sum.
-struct Item {
-    int m, n, part, begin, end;
-};
-
-/// Tiles are walked in groups of tile rows, column by column, to and fro, so that the operands of tiles in flight stay in the L2 cache. The tiles of
-/// one part stand together.
-__device__ __forceinline__ Item item_of(int index, const WgmmaProductArguments& p)
-{
-    const int tiles = p.tiles_m * p.tiles_n, part = index / tiles, tile = index % tiles;
-    const int in_group = p.group * p.tiles_n, group = tile / in_group, rest = tile % in_group;
-    const int first = group * p.group, rows = min(p.group, p.tiles_m - first), begin = part * p.part_length;
-    const int column = group % 2 == 0 ? rest / rows : p.tiles_n - 1 - rest / rows;
-    return {(first + rest % rows) * kTileM, column * kTileN, part, begin, min(p.k, begin + p.part_length)};
-}
-
-/// Where a stage holds a consumer's box of the addend.
-__device__ __forceinline__ unsigned added_box(unsigned a, unsigned b, int box, int consumer)
-{
-    return box == 0 ? a + consumer * kBoxBytes : b + (kConsumers * (box - 1) + consumer) * kBoxBytes;
-}
 
 /// Waits for a free stage, announces its bytes, and says where the operands go.
 struct Stage {
@@ -144,62 +77,6 @@ __device__ void produce(const WgmmaProductArguments& p, const Shared& s)
     }
 }
 
-/// What a consumer keeps from tile to tile.
-struct Consumer {
-    int number;
-    bool leader;
-    unsigned staging, empty;
-    Ring<kStages> ring;
-    int previous;                      // the stage before, or -1 in a tile's first
-    unsigned words[kAccumulators / 2]; // its part of the tile before, rounded
-    int m = 0, n = -1;                 // where that goes; n is -1 before the first tile
-
-    __device__ __forceinline__ Consumer(const Shared& s, int consumer)
-        : number(consumer), leader(threadIdx.x % 128 == 0), staging(s.staging + consumer * kStagingBoxes * kBoxBytes), empty(s.empty)
-    {
-    }
-
-    /// Tells the producer that a stage is free.
-    __device__ __forceinline__ void leave(int stage) const
-    {
-        if (leader) {
-            ptx::mbarrier_arrive(empty + stage * 8);
-        }
-    }
-};
-
-/// Rounds a tile to 16 bits and keeps it for store_words.
-__device__ __forceinline__ void keep_words(const Item& item, Consumer& c, const float (&d)[kAccumulators])
-{
-#pragma unroll
-    for (int i = 0; i < kAccumulators / 2; ++i) {
-        c.words[i] = Element<TERA_DTYPE>::encode2(d[2 * i], d[2 * i + 1]);
-    }
-    c.m = item.m + 64 * c.number, c.n = item.n;
-}
-
-/// Stages 64×64 elements of the tile before in the swizzle of the tensor map and hands them to the copy engine.
-__device__ __forceinline__ void store_words(const WgmmaProductArguments& p, Consumer& c, int box)
-{
-    const BoxLane lane = BoxLane::of_thread();
-    const unsigned place = c.staging + box % kStagingBoxes * kBoxBytes;
-    if (c.leader) {
-        ptx::cp_async_bulk_wait_group_read<kStagingBoxes - 1>();
-    }
-    ptx::bar_sync(1 + c.number, 128);
-    const unsigned* words = c.words + 16 * box;
-#pragma unroll
-    for (int j = 0; j < 8; j += 2) {
-        ptx::stmatrix_x4(lane.address(place, j), words[2 * j], words[2 * j + 1], words[2 * j + 2], words[2 * j + 3]);
-    }
-    ptx::fence_proxy_async();
-    ptx::bar_sync(1 + c.number, 128);
-    if (c.leader) {
-        ptx::cp_async_bulk_tensor_2d_store(&p.c, c.n + 64 * box, c.m, place);
-        ptx::cp_async_bulk_commit_group();
-    }
-}
-
 /// Adds a stage to the 64 rows of a tile; the stage before is freed once the wgmma of this one are running.
 template <bool TransposedA, bool TransposedB>
 __device__ __forceinline__ void accumulate_stage(const Shared& s, Consumer& c, float (&d)[kAccumulators])
@@ -245,100 +122,6 @@ __device__ __forceinline__ void accumulate_tile(const WgmmaProductArguments& p, 
     }
     ptx::wgmma_wait_group<0>();
     c.leave(c.previous);
-}
-
-/// alpha and bias in float32, before the one rounding.
-__device__ __forceinline__ void finish(const WgmmaProductArguments& p, int column, float (&d)[kAccumulators])
-{
-    using E = Element<TERA_DTYPE>;
-    const auto* bias = static_cast<const typename E::Storage*>(p.bias);
-#pragma unroll
-    for (int j = 0; j < kAccumulators / 4; ++j) {
-        const int c = column + 8 * j;
-        const float first = bias != nullptr && c < p.n ? E::decode(bias[c]) : 0;
-        const float second = bias != nullptr && c + 1 < p.n ? E::decode(bias[c + 1]) : 0;
-        d[4 * j] = fmaf(d[4 * j], p.alpha, first);
-        d[4 * j + 1] = fmaf(d[4 * j + 1], p.alpha, second);
-        d[4 * j + 2] = fmaf(d[4 * j + 2], p.alpha, first);
-        d[4 * j + 3] = fmaf(d[4 * j + 3], p.alpha, second);
-    }
-}
-
-/// Adds what lies in a box to sixteen columns of the warp's rows.
-__device__ __forceinline__ void add_columns(float* v, unsigned address)
-{
-    using E = Element<TERA_DTYPE>;
-    unsigned words[4];
-    ptx::ldmatrix_x4(words, address);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        v[2 * i] += E::decode(static_cast<unsigned short>(words[i]));
-        v[2 * i + 1] += E::decode(static_cast<unsigned short>(words[i] >> 16));
-    }
-}
-
-/// Adds the addend, which comes as stages of its own, before the one rounding.
-__device__ __forceinline__ void add_tile(const Shared& s, Consumer& c, float (&d)[kAccumulators])
-{
-    const BoxLane lane = BoxLane::of_thread();
-#pragma unroll
-    for (int first = 0; first < kBoxes; first += kAddedBoxes) {
-        const int stage = c.ring.stage;
-        ptx::mbarrier_wait_parity(s.full + stage * 8, c.ring.parity);
-#pragma unroll
-        for (int box = 0; box < kAddedBoxes && first + box < kBoxes; ++box) {
-            const unsigned place = added_box(s.a + stage * kBytesA, s.b + stage * kBytesB, box, c.number);
-#pragma unroll
-            for (int j = 0; j < 8; j += 2) {
-                add_columns(d + 32 * (first + box) + 4 * j, lane.address(place, j));
-            }
-        }
-        ptx::bar_sync(1 + c.number, 128);
-        c.leave(stage);
-        c.ring.advance();
-    }
-}
-
-/// A run of pairs, eight columns apart, of one row; `added` may be null. `whole`: two neighbours may be written at once.
-__device__ __forceinline__ void store_row(float* to, const float* added, int columns, bool whole, const float* d)
-{
-#pragma unroll
-    for (int j = 0; j < kAccumulators / 4; ++j) {
-        if (8 * j >= columns) {
-            return;
-        }
-        float2 pair = make_float2(d[4 * j], d[4 * j + 1]);
-        const bool second = 8 * j + 1 < columns;
-        if (added != nullptr) {
-            pair.x += added[8 * j];
-            pair.y += second ? added[8 * j + 1] : 0;
-        }
-        if (whole) {
-            *reinterpret_cast<float2*>(to + 8 * j) = pair;
-        } else {
-            to[8 * j] = pair.x;
-            if (second) {
-                to[8 * j + 1] = pair.y;
-            }
-        }
-    }
-}
-
-/// Writes float32, plainly or added to what lies elsewhere.
-__device__ __forceinline__ void store_singles(const WgmmaProductArguments& p, const Item& item, int consumer, const float (&d)[kAccumulators])
-{
-    const int thread = threadIdx.x % 128, lane = thread % 32;
-    const int row = item.m + 64 * consumer + thread / 32 * 16 + lane / 4, column = item.n + 2 * (lane % 4);
-    float* layer = p.c_single + static_cast<long long>(item.part) * p.m * p.n;
-    const bool whole = p.n % 2 == 0 && reinterpret_cast<unsigned long long>(layer) % 8 == 0;
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-        const int r = row + 8 * half;
-        if (r < p.m) {
-            const long long at = static_cast<long long>(r) * p.n + column;
-            store_row(layer + at, p.add_single == nullptr ? nullptr : p.add_single + at, p.n - column, whole, d + 2 * half);
-        }
-    }
 }
 
 __device__ void consume(const WgmmaProductArguments& p, const Shared& s, int number)
