@@ -7,9 +7,8 @@
 // partial sums. Which terms a partial sum has, and in which order, follows from the shape alone.
 #pragma once
 
-#include "kronecker/modes_stores.cuh"
+#include "kronecker/modes_first.cuh"
 
-#if TERA_MARGINALS
 namespace tera {
 
 /// Feeds one warpgroup's ring of buffers, in the order in which MarginalSums reads them.
@@ -194,7 +193,4 @@ private:
     }
 };
 
-using Stores = MarginalSums;
-
 } // namespace tera
-#endif

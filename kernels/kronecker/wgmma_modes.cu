@@ -7,16 +7,15 @@
 // its B operand, (t, i₁) being the columns. The accumulators then hold i₁ along their columns, which is the layout of an A fragment
 // of mma: the first mode is contracted straight from the registers (rounded to 16 bits once on the way), nothing is moved.
 //
-// Trained vectors on the input side scale F₁ and F. Results go out as rows (modes_stores.cuh), or transposed, out[(o₁, o), t], with W0 added
-// (TERA_TRANSPOSED_OUT, TERA_ADD), or not at all: only the sums of their products with another matrix, over rows and over columns (TERA_MARGINALS,
-// modes_marginals.cuh). Rows come and go through the copy engine, which one warp feeds; it fills all stages while the others make
+// Trained vectors on the input side scale F₁ and F. Results go out as rows (modes_rows.cuh), or transposed, out[(o₁, o), t], with W0 added
+// (TERA_TRANSPOSED_OUT, TERA_ADD; modes_units.cuh, modes_words.cuh), or not at all: only the sums of their products with another matrix, over rows and over
+// columns (TERA_MARGINALS, modes_marginals.cuh). Rows come and go through the copy engine, which one warp feeds; it fills all stages while the others make
 // the factors (modes_factors.cuh), and all of that may overlap the kernel before.
 //
-// Macros: TERA_DTYPE (1, 2); TERA_TRANSPOSED_OUT, TERA_ADD, TERA_MARGINALS (0, 1); TERA_CHUNKS (64-row blocks of F a warpgroup holds at once); TERA_SPLIT_COLUMNS (1:
-// the warpgroups share F's rows and split the tile's columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, a multiple of
+// Macros: TERA_DTYPE (1, 2); TERA_TRANSPOSED_OUT, TERA_ADD, TERA_MARGINALS (0, 1); TERA_CHUNKS (64-row blocks of F a warpgroup holds at once);
+// TERA_SPLIT_COLUMNS (1: the warpgroups share F's rows and split the tile's columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, a multiple of
 // 128); TERA_STAGES; TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first mode first and at most 64).
 #include "kronecker/modes_factors.cuh"
-#include "kronecker/modes_marginals.cuh"
 #include "kronecker/modes_stores.cuh"
 
 namespace tera {

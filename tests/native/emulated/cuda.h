@@ -3,6 +3,7 @@
 
 #include "emulated/machine.h"
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -68,6 +69,7 @@ inline void __syncthreads() { emulated::sync_block(); }
 inline void __syncwarp() { emulated::sync_warp(); }
 
 inline float __shfl_xor_sync(unsigned, float value, int mask) { return emulated::shuffle_xor(value, mask); }
+inline unsigned __shfl_xor_sync(unsigned, unsigned value, int mask) { return std::bit_cast<unsigned>(emulated::shuffle_xor(std::bit_cast<float>(value), mask)); }
 
 inline int __shfl_sync(unsigned, int value, int lane) { return emulated::shuffle(value, lane); }
 
