@@ -51,7 +51,7 @@ __device__ __forceinline__ void write_quad(void* tensor, i64 first, i64 count, b
     }
 }
 
-/// Eight neighbouring elements, as read_quad reads four; `aligned`: `from` is a multiple of eight elements.
+/// Eight neighbouring elements, as read_quad reads four; `aligned`: eight_aligned, with rows of multiples of eight elements.
 template <int DType>
 __device__ __forceinline__ void read_eight(const void* tensor, i64 first, i64 count, bool aligned, float (&v)[8]) {
     using Storage = typename Element<DType>::Storage;
@@ -78,6 +78,7 @@ __device__ __forceinline__ void read_eight(const void* tensor, i64 first, i64 co
     }
 }
 
+/// `streaming`: past the cache, so that nothing else leaves it.
 template <class Vector>
 __device__ __forceinline__ void write_vector(Vector* to, Vector value, bool streaming) {
     if (streaming) {
@@ -87,7 +88,7 @@ __device__ __forceinline__ void write_vector(Vector* to, Vector value, bool stre
     }
 }
 
-/// Rounds and writes those of eight elements that exist. `streaming`: nothing else should leave the cache for them.
+/// Rounds and writes those of eight elements that exist.
 template <int DType>
 __device__ __forceinline__ void write_eight(void* tensor, i64 first, i64 count, bool aligned, bool streaming, const float (&v)[8]) {
     using Storage = typename Element<DType>::Storage;
@@ -117,11 +118,8 @@ __device__ __forceinline__ bool quad_aligned(const void* tensor) {
     return reinterpret_cast<u64>(tensor) % (4 * kSizeOf<DType>) == 0;
 }
 
-/// Whether eights of a tensor can.
-template <int DType>
-__device__ __forceinline__ bool eight_aligned(const void* tensor) {
-    return reinterpret_cast<u64>(tensor) % 16 == 0;
-}
+/// Whether eight elements of a tensor can be accessed at once: by 16 bytes, of any dtype.
+__device__ __forceinline__ bool eight_aligned(const void* tensor) { return reinterpret_cast<u64>(tensor) % 16 == 0; }
 
 /// This thread's first element in a walk by quads, and the distance to its next ones.
 __device__ __forceinline__ i64 first_quad() { return 4 * (static_cast<i64>(blockIdx.x) * blockDim.x + threadIdx.x); }

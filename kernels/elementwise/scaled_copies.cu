@@ -38,8 +38,8 @@ extern "C" __global__ void __launch_bounds__(256) scaled_copies(const __grid_con
     const i64 copy = blockIdx.x / p.tiles / p.parts;
     const i64 first = static_cast<i64>(part) * p.part_rows, end = min(first + p.part_rows, p.rows);
     const i64 k = 8 * (static_cast<i64>(tile) * p.width + threadIdx.x % p.width), count = p.columns - k;
-    const bool input_aligned = eight_aligned<TERA_INPUT>(p.input) && p.stride % 8 == 0;
-    const bool output_aligned = eight_aligned<TERA_OUTPUT>(p.output) && p.columns % 8 == 0;
+    const bool input_aligned = eight_aligned(p.input) && p.stride % 8 == 0;
+    const bool output_aligned = eight_aligned(p.output) && p.columns % 8 == 0;
     ptx::griddepcontrol_wait();
     ptx::griddepcontrol_launch_dependents();
     if (count <= 0) {
@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(256) scaled_copies(const __grid_con
     }
     float gamma[8] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
     if (p.column_scale != nullptr) {
-        read_eight<kFloat32>(p.column_scale, copy * p.columns + k, count, eight_aligned<kFloat32>(p.column_scale) && p.columns % 8 == 0, gamma);
+        read_eight<kFloat32>(p.column_scale, copy * p.columns + k, count, eight_aligned(p.column_scale) && p.columns % 8 == 0, gamma);
     }
     for (i64 row = first + threadIdx.x / p.width; row < end; row += kCopyRows * p.depth) {
         float v[kCopyRows][8], lambda[kCopyRows];

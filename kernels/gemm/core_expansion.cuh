@@ -10,7 +10,7 @@
 // eight k of all places, four neighbours a lane, for every eighth row o. The sum runs over k in ascending order.
 #pragma once
 
-#include "common/dtype.cuh"
+#include "elementwise/quads.cuh"
 #include "gemm/core_values.cuh"
 #include "gemm/diagonal.cuh"
 #include "ptx/griddepcontrol.cuh"
@@ -223,25 +223,6 @@ __device__ __forceinline__ void accumulate(const ExpansionMemory& memory, int ow
     }
 }
 
-/// Rounds and writes four neighbours, of which `count` exist.
-template <int DType>
-__device__ __forceinline__ void write_four(typename Element<DType>::Storage* to, bool whole, i64 count, const float (&x)[4])
-{
-    using E = Element<DType>;
-    if (!whole) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (i < count) {
-                to[i] = E::encode(x[i]);
-            }
-        }
-    } else if constexpr (DType == kFloat32) {
-        *reinterpret_cast<float4*>(to) = make_float4(x[0], x[1], x[2], x[3]);
-    } else {
-        *reinterpret_cast<uint2*>(to) = make_uint2(E::encode2(x[0], x[1]), E::encode2(x[2], x[3]));
-    }
-}
-
 /// Scales, rounds and writes a lane's places of every eighth of the block's outputs.
 __device__ __forceinline__ void write_places(
     const CoreExpansionArguments& p, const Places& at, i32 first_out, int own, int lane, const ExpansionMemory& memory, float (&sum)[kOutSlots][4])
@@ -259,13 +240,13 @@ __device__ __forceinline__ void write_places(
         count = row - offset;
     }
     const float4 scale = *reinterpret_cast<const float4*>(memory.outer + (p.over_columns ? place % kQuadRows : place));
-    const bool whole = reinterpret_cast<u64>(p.output) % 16 == 0 && (row | offset) % 4 == 0 && count >= 4;
+    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0 && (row | offset) % 4 == 0;
 #pragma unroll
     for (int t = 0; t < kOutSlots; ++t) {
         const i64 o = first_out + own + t * kCoreWarps;
         if (o < p.out) {
             const float x[4] = {sum[t][0] * scale.x, sum[t][1] * scale.y, sum[t][2] * scale.z, sum[t][3] * scale.w};
-            write_four<TERA_DTYPE>(p.output + o * row + offset, whole, count, x);
+            write_quad<TERA_DTYPE>(p.output, o * row + offset, count, aligned, x);
         }
     }
 }
