@@ -1,12 +1,14 @@
-// Division of numbers below 2^31 by one that the host knows, in a multiplication and a shift (kernels/kronecker/indices.cuh has a shorter one, below 2^16).
+// Division of numbers below 2^31 by one that the host knows: a multiplication and a shift. Where all numbers are below 2^16, Divisor
+// (kronecker/indices.cuh) needs no shift.
 #pragma once
 
 #include "common/host_device.cuh"
 
 namespace tera {
 
-/// The same layout as the C# struct WideDivisor: ⌈2^(31 + shift) / value⌉ with the least shift for which value ≤ 2^shift. The multiplier is too large by less
-/// than value ≤ 2^shift parts of 2^(31 + shift), so that a quotient below 2^31 is too large by less than 1 / value: the next integer is never reached.
+/// The same layout as the C# struct WideDivisor: multiplier = ⌈2^(31 + shift) / value⌉ with the least shift for which value ≤ 2^shift. Exact: with
+/// multiplier·value = 2^(31 + shift) + e, e < value ≤ 2^shift, what is rounded down is n / value + n·e / (value·2^(31 + shift)), and for n < 2^31 the
+/// second term is below 1 / value.
 struct WideDivisor {
     u32 value, multiplier, shift;
 

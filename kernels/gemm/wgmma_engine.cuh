@@ -129,7 +129,7 @@ __device__ __forceinline__ void fence_barriers()
 template <int ConsumerRegisters, class Produce, class Consume>
 __device__ __forceinline__ void specialise(const Produce& produce, const Consume& consume)
 {
-    const int warpgroup = __shfl_sync(0xFFFFFFFF, threadIdx.x / 128, 0);
+    const int warpgroup = __shfl_sync(0xFFFFFFFF, threadIdx.x / 128, 0); // the compiler then knows that it is the same in all lanes
     if (warpgroup == 0) {
         ptx::setmaxnreg_dec<24>();
         if (threadIdx.x == 0) {

@@ -9,7 +9,7 @@
 
 namespace tera {
 
-/// Division of numbers below 2¹⁶ by a constant below 2¹⁶: magic = ⌈2³²/value⌉, and 0 for value 1. Exact there.
+/// Division of numbers below 2¹⁶ by a constant below 2¹⁶: magic = ⌈2³²/value⌉, and 0 for value 1. Exact there. Longer numbers: common/wide_divisor.cuh.
 struct Divisor {
     u32 value;
     u32 magic;

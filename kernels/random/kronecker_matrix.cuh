@@ -1,11 +1,12 @@
 // A Kronecker product of regenerated factors, multiplied out: output[o, i] = alpha · Π_m M_m[o_m, i_m], row-major, the last mode fastest.
 //
-// Mapping: a thread takes eight elements at a time, neighbours beside each other in a warp. Where the factors fit, every block first generates all of them into shared memory; otherwise each element's are generated one by one. The same numbers either way, and
-// they are multiplied from the last mode to the first.
+// Mapping: a thread takes eight elements at a time, neighbours beside each other in a warp. Where the factors fit, every block first generates all
+// of them into shared memory; otherwise each element's are generated one by one. The same numbers either way, and they are multiplied from the last
+// mode to the first.
 #pragma once
 
-#include "common/wide_divisor.cuh"
 #include "common/dtype.cuh"
+#include "common/wide_divisor.cuh"
 #include "gemm/core_values.cuh"
 #include "ptx/griddepcontrol.cuh"
 #include "random/distributions.cuh"
@@ -57,8 +58,8 @@ __device__ __forceinline__ void generate_factors(const KroneckerMatrixArguments&
     }
 }
 
-/// A thread's elements, Threads apart: side by side, since a single one is a long chain of short steps. Past the end they are the last one. read(m, mode, number)
-/// is a number of mode m's factor.
+/// A thread's elements, Threads apart: side by side, since a single one is a long chain of short steps. Past the end they are the last one.
+/// read(m, mode, number) is a number of mode m's factor.
 template <int Threads, class Read>
 __device__ __forceinline__ void matrix_elements(const KroneckerMatrixArguments& p, u32 first, float (&product)[kMatrixNumbers], const Read& read)
 {
@@ -84,8 +85,8 @@ __device__ __forceinline__ void matrix_elements(const KroneckerMatrixArguments& 
     }
 }
 
-/// What block number `block` of `blocks` has of the matrix, every block kMatrixNumbers·Threads elements at a time. Nothing of another kernel's is read, so only the
-/// writes wait for it.
+/// What block number `block` of `blocks` has of the matrix, every block kMatrixNumbers·Threads elements at a time. Nothing of another kernel's is
+/// read, so only the writes wait for it.
 template <int Threads>
 __device__ __forceinline__ void write_matrix(const KroneckerMatrixArguments& p, u32 block, u32 blocks, float* factors)
 {
