@@ -1,15 +1,10 @@
-using System.Collections.Immutable;
-using System.Globalization;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Planning;
 
-/// <summary>Pure functions from a layer problem and a device's traits to a plan: candidates, their costs, the choice and its reasons.</summary>
+/// <summary>Pure functions from a layer problem and a device's traits to a plan: the steps of each candidate, of which <see cref="PathChoice"/> takes one.</summary>
 internal static class LayerPlanner
 {
-    // How close predictions are to measurements. A shorter forward also pays in evaluation, and where activations are computed again in backward.
-    private const double AsShort = 1.02;
-
     /// <summary>The plan of a layer.</summary>
     /// <exception cref="ArgumentException">The problem contradicts itself.</exception>
     public static LayerPlan Plan(LayerProblem problem, DeviceTraits traits)
@@ -25,7 +20,7 @@ internal static class LayerPlanner
             return Candidate(problem, traits, new LayerPaths(ExecutionPath.Plain)) with { Reasons = ["there is no update: the frozen layer alone"] };
         }
 
-        return Choose([.. Paths(problem).Select(paths => Candidate(problem, traits, paths))]);
+        return PathChoice.Of([.. PathChoice.Candidates(problem).Select(paths => Candidate(problem, traits, paths))]);
     }
 
     /// <summary>The same forward, and a backward that reads what this forward keeps, whether or not it was to give dX.</summary>
@@ -50,45 +45,6 @@ internal static class LayerPlanner
         }
 
         return pass.Build();
-    }
-
-    // Backward may take the other path than forward; without dX there is no path to take in it. What was not asked for is there to compare with.
-    private static IEnumerable<LayerPaths> Paths(LayerProblem problem) =>
-        from forward in new[] { ExecutionPath.Merged, ExecutionPath.Factored }
-        from backward in new[] { ExecutionPath.Merged, ExecutionPath.Factored }
-        let paths = new LayerPaths(forward, backward)
-        where forward == backward || (IsAsked(problem, paths) && problem.NeedInputGradient)
-        orderby forward != backward
-        select paths;
-
-    private static bool IsAsked(LayerProblem problem, LayerPaths paths)
-    {
-        ExecutionPath backward = problem.NeedInputGradient ? problem.BackwardPath ?? problem.Path : ExecutionPath.Auto;
-        return (problem.Path == ExecutionPath.Auto || problem.Path == paths.Forward) && (backward == ExecutionPath.Auto || backward == paths.Backward);
-    }
-
-    /// <summary>The shortest step; of those that are as short, as far as predictions can tell, the one with the shortest forward.</summary>
-    private static LayerPlan Choose(LayerPlan[] candidates)
-    {
-        LayerPlan[] asked = [.. candidates.Where(plan => IsAsked(plan.Problem, new LayerPaths(plan.Path, plan.BackwardPath)))];
-        LayerPlan shortest = asked.MinBy(plan => plan.Seconds)!;
-        LayerPlan taken = asked.Where(plan => plan.Seconds <= AsShort * shortest.Seconds).OrderBy(plan => plan.ForwardSeconds).ThenBy(plan => plan.Seconds).First();
-        string reason = asked.Length == 1 ? "the options ask for it"
-            : ReferenceEquals(taken, shortest) ? "the shortest"
-            : $"as short as {shortest.PathName} to {Math.Round(100 * (AsShort - 1))} %, and forward is shorter";
-        IEnumerable<string> others = candidates.Where(plan => !ReferenceEquals(plan, taken)).OrderBy(plan => plan.Seconds)
-            .Select(plan => $"{plan.PathName} {(asked.Contains(plan) ? "rejected" : "not asked for")}: predicted {Time(plan)}{Burden(plan)}");
-        return taken with { Reasons = [$"{taken.PathName} taken: predicted {Time(taken)}, {reason}", .. others] };
-    }
-
-    private static string Time(LayerPlan plan) => plan.Problem.NeedBackward
-        ? $"{PlanText.Time(plan.Seconds)} a step ({PlanText.Time(plan.ForwardSeconds)} forward, {PlanText.Time(plan.BackwardSeconds)} backward)"
-        : $"{PlanText.Time(plan.ForwardSeconds)} forward";
-
-    private static string Burden(LayerPlan plan)
-    {
-        (string label, double seconds) = plan.StepTimes().MaxBy(entry => entry.Seconds);
-        return string.Create(CultureInfo.InvariantCulture, $", of it {PlanText.Time(seconds)} in \"{label}\"");
     }
 
     // What the first backward does not read is not kept by the second forward.
