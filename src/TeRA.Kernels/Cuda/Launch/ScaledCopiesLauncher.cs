@@ -7,21 +7,12 @@ namespace TeRA.Kernels.Cuda;
 /// <summary>Runs <see cref="ScaledCopiesStep"/> by kernels/elementwise/scaled_copies.cu.</summary>
 internal sealed class ScaledCopiesLauncher : CompiledStep
 {
-    private const int Eight = 8; // columns of a thread
-    private const int Warp = 32;
-    private const int MostRounds = 4; // of rows, so that stores begin early
     // Larger results do not stay in a cache of 50 MB beside what is read; written past it they take a fifth less (bench/NOTES.md).
     private const long MostCachedBytes = 16 << 20;
 
-    private const int BlocksOfProcessor = 16; // wanted
-
     private readonly ScaledCopiesStep step;
     private readonly CudaKernel kernel;
-    private readonly int width;
-    private readonly int depth;
-    private readonly long tiles;
-    private readonly long partRows;
-    private readonly long parts;
+    private readonly ScaledCopiesCut cut;
     private readonly uint blocks;
 
     /// <summary>Prepares the step.</summary>
@@ -29,15 +20,8 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     {
         this.step = step;
         kernel = device.Kernels.Load(Request(step.Input.DType, step.Output.DType));
-        long columns = Math.Max(step.Columns, 1), rows = Math.Max(step.Rows, 1), copies = Math.Max(step.Copies, 1);
-        tiles = ElementGrid.DivideUp(columns, Eight * ElementGrid.Threads);
-        width = (int)ElementGrid.DivideUp(ElementGrid.DivideUp(columns, tiles), Eight * Warp) * Warp;
-        depth = ElementGrid.Threads / width;
-        tiles = ElementGrid.DivideUp(columns, Eight * width);
-        long wanted = Math.Max(BlocksOfProcessor * (long)device.Traits.Processors / (tiles * copies), 1);
-        partRows = Math.Min(ElementGrid.DivideUp(ElementGrid.DivideUp(rows, wanted), depth), MostRounds) * depth;
-        parts = ElementGrid.DivideUp(rows, partRows);
-        blocks = step.Columns == 0 || step.Rows == 0 ? 0 : checked((uint)(tiles * parts * step.Copies));
+        cut = ScaledCopiesCut.Of(step, device.Traits.Processors);
+        blocks = step.Columns == 0 || step.Rows == 0 ? 0 : checked((uint)(cut.Tiles * cut.Parts * step.Copies));
     }
 
     /// <summary>Every variant of the kernel.</summary>
@@ -50,7 +34,7 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
     public override int Launches => blocks == 0 ? 0 : 1;
 
     /// <inheritdoc/>
-    public override string Description => $"{kernel.Name}({step.Input.DType.Label()} to {step.Output.DType.Label()}, {depth}×{width} threads, {blocks} blocks of {partRows} rows)";
+    public override string Description => $"{kernel.Name}({step.Input.DType.Label()} to {step.Output.DType.Label()}, {cut.Depth}×{cut.Width} threads, {blocks} blocks of {cut.PartRows} rows)";
 
     /// <inheritdoc/>
     public override void Run(ReadOnlySpan<nint> addresses, StreamHandle stream)
@@ -65,15 +49,15 @@ internal sealed class ScaledCopiesLauncher : CompiledStep
             Columns = step.Columns,
             Stride = step.Stride,
             Copies = step.Copies,
-            PartRows = partRows,
-            Tiles = (uint)tiles,
-            Parts = (uint)parts,
+            PartRows = cut.PartRows,
+            Tiles = (uint)cut.Tiles,
+            Parts = (uint)cut.Parts,
             RowByRow = step.Order == CopyOrder.RowByRow ? 1u : 0,
-            Width = (uint)width,
-            Depth = (uint)depth,
+            Width = (uint)cut.Width,
+            Depth = (uint)cut.Depth,
             Streaming = step.Copies * step.Rows * step.Columns * step.Output.DType.Size() > MostCachedBytes ? 1u : 0,
         };
-        kernel.Launch(arguments, (blocks, 1, 1), width * depth, 0, stream, overlaps: true);
+        kernel.Launch(arguments, (blocks, 1, 1), cut.Threads, 0, stream, overlaps: true);
     }
 
     private static KernelRequest Request(DType input, DType output) =>
