@@ -13,8 +13,7 @@ internal sealed class BlockOperandsLauncher : CompiledStep
 {
     private const int Threads = 288;
 
-    // What the driver keeps of each block's shared memory, and the unit in which it gives it out.
-    private const int ReservedBytes = 1024;
+    // In which a block's shared memory is given out.
     private const int SharedUnit = 128;
 
     // Numbers of F or of a diagonal that a thread makes: eight at a time, and no more than twice so that these blocks end no later than M's.
@@ -63,14 +62,10 @@ internal sealed class BlockOperandsLauncher : CompiledStep
         if (core is not null)
         {
             ProductKernels.Require(modes is null || modes.Output.DType == core.Output.DType, core.Label, "Output", core.Output.DType, "that of the modes' matrix");
-            prepared.Expansion = CoreExpansionArguments.Create(core);
             OuterVectorsStep[] products = diagonals is null ? [] : [diagonals, .. diagonals.More];
-            bool taken = products.All(product => product.Vectors.Length <= Diagonal.MaxVectors && (product.Output == core.RowScale || product.Output == core.ColumnScale));
+            bool taken = products.All(product => Takes(core, product));
             before = taken ? null : new OuterVectorsLauncher(device, diagonals!);
-            products = taken ? products : [];
-            int rows = core.OverColumns ? CoreExpansionArguments.Outer : CoreExpansionArguments.Inner;
-            prepared.Expansion.Scales[rows] = Scale(rows, core.RowScale, core.Core.R, products);
-            prepared.Expansion.Scales[1 - rows] = Scale(1 - rows, core.ColumnScale, core.Core.S, products);
+            prepared.Expansion = Expansion(core, taken ? products : []);
         }
 
         if (modes is not null)
@@ -78,7 +73,8 @@ internal sealed class BlockOperandsLauncher : CompiledStep
             prepared.Matrix = KroneckerMatrixArguments.Create(modes);
         }
 
-        (otherBlocks, sharedBytes) = Spread(prepared.Expansion.Blocks, OtherNumbers, Math.Max(core is null ? 0 : CoreExpansionArguments.SharedBytes, prepared.Matrix.SharedBytes), device.Traits);
+        int leastBytes = Math.Max(core is null ? 0 : CoreExpansionArguments.SharedBytes, prepared.Matrix.SharedBytes);
+        (otherBlocks, sharedBytes) = Spread(prepared.Expansion.Blocks, OtherNumbers, leastBytes, device.Traits);
         kernel = device.Kernels.Load(Request((core?.Output ?? modes!.Output).DType));
         kernel.AllowSharedMemory(sharedBytes);
     }
@@ -171,12 +167,26 @@ internal sealed class BlockOperandsLauncher : CompiledStep
         long least = ElementGrid.DivideUp(numbers, Threads * MostNumbers), wanted = ElementGrid.DivideUp(numbers, Threads * LeastNumbers);
         long perProcessor = ElementGrid.DivideUp(coreBlocks + least, traits.Processors);
         uint others = (uint)Math.Clamp((perProcessor * traits.Processors) - coreBlocks, least, wanted);
-        long share = perProcessor is 0 or > MostBlocksPerProcessor ? 0 : ((traits.SharedMemoryBytes + ReservedBytes) / perProcessor) - ReservedBytes;
+        long share = perProcessor is 0 or > MostBlocksPerProcessor ? 0 : ((traits.SharedMemoryBytes + CudaTraits.ReservedSharedBytes) / perProcessor) - CudaTraits.ReservedSharedBytes;
         return (others, (int)Math.Max(leastBytes, share / SharedUnit * SharedUnit));
     }
 
     private static KernelRequest Request(DType dtype) =>
         new("gemm/block_operands.cu", "block_operands", [ProductConfig.Macro("DTYPE", (int)dtype)]) { ArgumentBytes = Unsafe.SizeOf<Arguments>() };
+
+    /// <summary>Whether the kernel multiplies a diagonal's vectors itself: few enough, and for a scale of M.</summary>
+    private static bool Takes(CoreExpansionStep core, OuterVectorsStep product) =>
+        product.Vectors.Length <= Diagonal.MaxVectors && (product.Output == core.RowScale || product.Output == core.ColumnScale);
+
+    /// <summary>M's arguments with its scales, which are those of <paramref name="products"/> or lie in memory.</summary>
+    private CoreExpansionArguments Expansion(CoreExpansionStep step, OuterVectorsStep[] products)
+    {
+        CoreExpansionArguments arguments = CoreExpansionArguments.Create(step);
+        int rows = step.OverColumns ? CoreExpansionArguments.Outer : CoreExpansionArguments.Inner;
+        arguments.Scales[rows] = Scale(rows, step.RowScale, step.Core.R, products);
+        arguments.Scales[1 - rows] = Scale(1 - rows, step.ColumnScale, step.Core.S, products);
+        return arguments;
+    }
 
     private Diagonal Scale(int place, Operand? scale, long count, OuterVectorsStep[] products)
     {

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace TeRA.Kernels.Cuda;
 
 /// <summary>
-/// Division by a number that is known before the launch: the layout of <c>tera::WideDivisor</c> in kernels/common/wide_divisor.cuh. ⌊n/value⌋ is the upper half of
-/// 2n·<see cref="Multiplier"/>, shifted, for every n below 2³¹.
+/// Division by a number that is known before the launch: the layout of <c>tera::WideDivisor</c> in kernels/common/wide_divisor.cuh. ⌊n/value⌋ is the
+/// upper half of 2n·<see cref="Multiplier"/>, shifted, for every n below 2³¹.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal readonly struct WideDivisor

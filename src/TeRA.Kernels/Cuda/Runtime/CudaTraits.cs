@@ -6,6 +6,9 @@ namespace TeRA.Kernels.Cuda;
 /// </summary>
 internal static class CudaTraits
 {
+    /// <summary>What the system keeps of each block's shared memory; <see cref="DeviceTraits.SharedMemoryBytes"/> is without it.</summary>
+    public const int ReservedSharedBytes = 1024;
+
     private const double MemoryShare = 0.88;
     private const double MatrixShare = 0.76;
     private const double LaunchSeconds = 1.6e-6;

@@ -42,8 +42,8 @@ internal sealed record WgmmaModesShape(
     private const int BarrierBytes = 8;
     private const int BaseAlignment = 1024;
 
-    // What the system keeps of a block's shared memory.
-    private const int ReservedShared = 1024;
+    // Left of the largest shared memory of a block; shapes were measured so.
+    private const int SharedMargin = 1024;
 
     private static readonly ImmutableArray<int> Stages = [6, 5, 4, 3, 2];
 
@@ -122,7 +122,10 @@ internal sealed record WgmmaModesShape(
     private int Rounds => Words && !Adds ? 2 : 1;
 
     // The first round's words wait, a group of eight of the first mode after the other: sixteen bytes a thread, four times.
-    private int StagingBytes => Rounds == 2 ? Consumers * OutPadded / 8 * 4 * Warps * 32 * 16 : Words ? 0 : Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
+    private int StagingBytes =>
+        Rounds == 2 ? Consumers * OutPadded / 8 * 4 * Warps * 32 * 16
+        : Words ? 0
+        : Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
 
     // The last stages hold the factors in float32, each from a multiple of 16 bytes, until the small dense one is made of them.
     private int TableStages => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
@@ -170,7 +173,7 @@ internal sealed record WgmmaModesShape(
         foreach ((int, int, int, bool) tile in Tiles(shape, step.Outer, traits.Processors))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
-            if (candidate.Tile.Stages > candidate.TableStages && candidate.SharedBytes <= traits.SharedMemoryBytes - ReservedShared)
+            if (candidate.Tile.Stages > candidate.TableStages && candidate.SharedBytes <= traits.SharedMemoryBytes - SharedMargin)
             {
                 return candidate;
             }
