@@ -10,7 +10,7 @@ internal sealed class LayerConfiguration(Device device, LayerProblem problem, La
 {
     private readonly Lock gate = new();
     private readonly Dictionary<ProgramKey, LayerProgram> programs = [];
-    private readonly Dictionary<LayerProgram, LayerProgram> others = [];
+    private readonly Dictionary<LayerProgram, LayerProgram> backwards = [];
     private CompiledPass? buildDelta;
     private CompiledPass? buildWeight;
 
@@ -36,7 +36,7 @@ internal sealed class LayerConfiguration(Device device, LayerProblem problem, La
         }
     }
 
-    /// <summary>The backward that fits what a forward kept: another than was planned with it where dX is wanted, or not, against what the context said.</summary>
+    /// <summary>The backward that reads what a forward kept: the one planned with it, or one of its own where dX is wanted, or not, against what the context said.</summary>
     public LayerProgram BackwardOf(LayerProgram forward, bool inputGradient)
     {
         if (forward.Plan.Problem.NeedInputGradient == inputGradient)
@@ -46,10 +46,10 @@ internal sealed class LayerConfiguration(Device device, LayerProblem problem, La
 
         lock (gate)
         {
-            if (!others.TryGetValue(forward, out LayerProgram? other))
+            if (!backwards.TryGetValue(forward, out LayerProgram? other))
             {
                 other = new LayerProgram(device, LayerPlanner.WithInputGradient(forward.Plan, inputGradient));
-                others.Add(forward, other);
+                backwards.Add(forward, other);
             }
 
             return other;

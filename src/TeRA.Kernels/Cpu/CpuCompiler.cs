@@ -14,11 +14,11 @@ internal static class CpuCompiler
         MatrixProductStep s => s.A.DType == DType.Float64 ? new CpuMatrixProduct<double>(pool, s) : new CpuMatrixProduct<float>(pool, s),
         CoreProductStep s => s.A.DType == DType.Float64 ? new CpuCoreProduct<double>(pool, s) : new CpuCoreProduct<float>(pool, s),
         CoreProjectionStep s => s.Q.DType == DType.Float64 ? new CpuCoreProjection<double>(pool, s) : new CpuCoreProjection<float>(pool, s),
-        CoreMarginalsStep { Contraction: { } product } s => Contracted(pool, s with { Contraction = null, H = new Operand(Step.WorkspaceSlot, s.H.DType.ParameterDType()) }, product),
+        CoreMarginalsStep { Contraction: { } product } s => Contracted(pool, s, product),
         CoreMarginalsStep s => s.H.DType == DType.Float64 ? new CpuCoreMarginals<double>(pool, s) : new CpuCoreMarginals<float>(pool, s),
         CoreExpansionStep s => s.Output.DType == DType.Float64 ? new CpuCoreExpansion<double>(pool, s) : new CpuCoreExpansion<float>(pool, s),
         KroneckerMatrixStep s => s.Output.DType == DType.Float64 ? new CpuKroneckerMatrix<double>(pool, s) : new CpuKroneckerMatrix<float>(pool, s),
-        BlockOperandsStep s => new CpuSequence(pool, [.. s.Diagonals is null ? [] : new[] { Create(pool, s.Diagonals) }, Create(pool, s.Modes), Create(pool, s.Core)]),
+        BlockOperandsStep s => new CpuSequence(pool, [.. new Step?[] { s.Diagonals, s.Modes, s.Core }.OfType<Step>().Select(part => Create(pool, part))]),
         KroneckerStep s => s.Output.DType == DType.Float64 ? new CpuKronecker<double>(pool, s) : new CpuKronecker<float>(pool, s),
         OuterVectorsStep { More.Length: > 0 } s => new CpuSequence(pool, [Create(pool, s with { More = [] }), .. s.More.Select(more => Create(pool, more))]),
         OuterVectorsStep s => s.Output.DType == DType.Float64 ? new CpuOuterVectors<double>(pool, s) : new CpuOuterVectors<float>(pool, s),
@@ -38,11 +38,15 @@ internal static class CpuCompiler
         _ => throw new NotSupportedException($"The CPU device has no implementation of {step.GetType().Name} ({step.Label})."),
     };
 
-    private static CpuSequence Contracted(WorkerPool pool, CoreMarginalsStep marginals, KroneckerStep product) =>
-        new(pool, [Create(pool, product with { Output = marginals.H }), Create(pool, marginals)])
+    // H goes through the workspace, unrounded.
+    private static CpuSequence Contracted(WorkerPool pool, CoreMarginalsStep marginals, KroneckerStep product)
+    {
+        var h = new Operand(Step.WorkspaceSlot, marginals.H.DType.ParameterDType());
+        return new(pool, [Create(pool, product with { Output = h }), Create(pool, marginals with { Contraction = null, H = h })])
         {
-            Workspace = checked(marginals.Core.R * marginals.Core.S * marginals.H.DType.Size()),
+            Workspace = checked(marginals.Core.R * marginals.Core.S * h.DType.Size()),
         };
+    }
 
     private static bool Wide(Operand first, Operand second) => first.DType == DType.Float64 || second.DType == DType.Float64;
 }

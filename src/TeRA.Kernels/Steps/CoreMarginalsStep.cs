@@ -33,6 +33,12 @@ internal sealed record CoreMarginalsStep(
     public override double Operations => (5.0 * Core.R * Core.S) + (Contraction?.Operations ?? 0);
 
     /// <inheritdoc/>
-    public override double Bytes =>
-        ((double)Core.R * Core.S * (Generated is null ? H.DType.Size() : 2.0 * H.DType.Size())) + (Contraction is { } product ? product.Bytes - (2.0 * Core.R * Core.S * H.DType.Size()) : 0);
+    public override double Bytes
+    {
+        get
+        {
+            double matrix = (double)Core.R * Core.S * H.DType.Size(), core = Generated is null ? 0 : matrix;
+            return core + (Contraction is { } product ? product.Bytes - matrix : matrix); // H is read, or not even written
+        }
+    }
 }
