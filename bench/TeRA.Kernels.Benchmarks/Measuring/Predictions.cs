@@ -6,34 +6,6 @@ using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Benchmarks.Measuring;
 
-/// <summary>A layer as it was measured, beside what today's planner predicts for the same paths and policy.</summary>
-/// <param name="Measured">The row.</param>
-/// <param name="Plan">Today's plan by the row's paths.</param>
-/// <param name="Choice">What the planner takes today.</param>
-/// <param name="Frozen">The frozen layer's plan.</param>
-internal sealed record PredictedLayer(LayerRow Measured, LayerPlan Plan, string Choice, LayerPlan Frozen)
-{
-    // The frozen layer is measured with cuBLASLt's products, and predicted with ours, whose speed is 0.98 to 0.99 of theirs.
-    private const double CublasShare = 0.985;
-
-    /// <summary>Predicted ratio to the frozen forward.</summary>
-    public double Forward => Plan.ForwardSeconds / (CublasShare * Frozen.ForwardSeconds);
-
-    /// <summary>Predicted ratio to the frozen step.</summary>
-    public double Step => Plan.Seconds / (CublasShare * Frozen.Seconds);
-
-    /// <summary>How far the predicted ratio is from the measured one, as a share of it.</summary>
-    public double ForwardError => (Forward / Measured.Forward) - 1;
-
-    /// <summary>The same for the step.</summary>
-    public double StepError => (Step / Measured.Step) - 1;
-}
-
-/// <summary>A step as it was measured alone, beside what the planner predicts.</summary>
-/// <param name="Measured">The row.</param>
-/// <param name="Us">Predicted.</param>
-internal sealed record PredictedStep(StepRow Measured, double Us);
-
 /// <summary>The planner's predictions for what was measured on an H100.</summary>
 internal static class Predictions
 {

@@ -47,11 +47,6 @@ internal sealed record ResultFile<TRow>
     private static string Named(string name, string? value) => value is null ? "" : $"{name} {value}";
 }
 
-/// <summary>A result, and where a reader finds it.</summary>
-/// <param name="Value">The result.</param>
-/// <param name="Link">Relative to the text that shows it; null for none.</param>
-internal sealed record Linked<TRow>(ResultFile<TRow> Value, string? Link);
-
 /// <summary>Reads and writes result files.</summary>
 internal static class ResultFile
 {
