@@ -89,35 +89,6 @@ internal sealed class ProductScheduleTests
     });
 
     [Test]
-    public void Wide_divisors_divide_like_the_processor()
-    {
-        var random = new Random(1);
-        for (int i = 0; i < 20000; i++)
-        {
-            int value = i < 3000 ? i + 1 : Math.Max(1, random.Next() >> random.Next(31));
-            var divisor = new WideDivisor(value);
-            foreach (uint n in new uint[] { 0, (uint)value - 1, (uint)value, int.MaxValue, (uint)(int.MaxValue / value * value), (uint)(int.MaxValue / value * value) - 1, (uint)random.Next() })
-            {
-                Assert.That((uint)((ulong)(n << 1) * divisor.Multiplier >> 32) >> (int)divisor.Shift, Is.EqualTo(n / (uint)value), $"{n} / {value}");
-            }
-        }
-    }
-
-    [TestCase(256, 17408, 2, 8, Description = "rank 512, 8 → 16")]
-    [TestCase(256, 32768, 2, 8, Description = "8 → 28")]
-    [TestCase(256, 0, 2, 0, Description = "M alone")]
-    [TestCase(0, 16384, 1, 8, Description = "F alone")]
-    [TestCase(512, 17408, 20, 8, Description = "more than fit at once: no share to keep to")]
-    [TestCase(132, 1, 2, 1)]
-    public void Block_operands_are_spread_over_all_processors(int coreBlocks, int numbers, int perProcessor, int others)
-    {
-        (uint found, int bytes) = BlockOperandsLauncher.Spread((uint)coreBlocks, numbers, 10368, DeviceTraits.H100);
-        Assert.That(found, Is.EqualTo(others));
-        Assert.That((DeviceTraits.H100.SharedMemoryBytes + 1024) / (bytes + 1024), Is.EqualTo(perProcessor));
-        Assert.That(bytes, Is.LessThanOrEqualTo(DeviceTraits.H100.SharedMemoryBytes));
-    }
-
-    [Test]
     public void Dtypes_that_no_kernel_takes_are_refused_by_name() => Assert.Multiple(() =>
     {
         MatrixProductStep product = Product(1, 1, 1);

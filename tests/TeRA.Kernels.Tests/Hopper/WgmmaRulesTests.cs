@@ -71,8 +71,8 @@ internal sealed class WgmmaRulesTests
     }
 
     [TestCase(8192, 1024, 512, true, TestName = "A short launch of several waves overlaps the kernel before")]
-    [TestCase(512, 4096, 4096, false, TestName = "One wave does not")]
-    [TestCase(8192, 4096, 4096, false, TestName = "A long launch does not")]
+    [TestCase(512, 4096, 4096, false, TestName = "A launch of one wave does not overlap the kernel before")]
+    [TestCase(8192, 4096, 4096, false, TestName = "A long launch does not overlap the kernel before")]
     public void Launches_overlap_where_it_was_measured_to_help(long m, long n, long k, bool overlaps)
     {
         MatrixProductStep step = Product(m, n, k);

@@ -12,7 +12,7 @@ internal sealed class WgmmaThinProductGpuTests : HopperProductFixture
 
     /// <summary>
     /// Long side, short side, depth: multiples of eight around the edges of all tiles (64, 128, 256 of the short side), sums whole (depth below 1024 or
-    /// more than 66 tiles) and in two parts.
+    /// more than 66 tiles) and in two parts; then few tiles, and sums in four and eight.
     /// </summary>
     internal static readonly (long Long, long Short, long K)[] Sizes =
     [
