@@ -51,6 +51,7 @@ public sealed class AdaptedLinear : IDisposable
         Weight = weight;
         Bias = bias;
         this.options = options ?? new AdaptedLinearOptions();
+        CheckChoices(this.options);
         if (update is not null)
         {
             CheckUpdate(update, nameof(update));
@@ -334,6 +335,23 @@ public sealed class AdaptedLinear : IDisposable
         {
             throw new ArgumentException(
                 $"The update '{update.Method}' is {update.OutFeatures}×{update.InFeatures}, the weight {OutFeatures}×{InFeatures}. Describe the update with the layer's sizes (out × in).", name);
+        }
+    }
+
+    private static void CheckChoices(AdaptedLinearOptions options)
+    {
+        CheckChoice(options, options.Path, nameof(options.Path));
+        CheckChoice(options, options.BackwardPath ?? options.Path, nameof(options.BackwardPath));
+        CheckChoice(options, options.WeightPolicy, nameof(options.WeightPolicy));
+        CheckChoice(options, options.Contractions, nameof(options.Contractions));
+    }
+
+    private static void CheckChoice<T>(AdaptedLinearOptions options, T choice, string name)
+        where T : struct, Enum
+    {
+        if (!Enum.IsDefined(choice))
+        {
+            throw new ArgumentException($"{name}: expected one of {string.Join(", ", Enum.GetNames<T>())}, found {choice}.", nameof(options));
         }
     }
 

@@ -6,7 +6,10 @@ public sealed record AdaptedLinearOptions
     /// <summary>The path; by default the planner decides for every number of tokens, and may take one in forward and the other in backward.</summary>
     public ExecutionPath Path { get; init; } = ExecutionPath.Auto;
 
-    /// <summary>Backward's path; null for the one asked for in <see cref="Path"/>.</summary>
+    /// <summary>
+    /// Backward's path, which is dX's; null for the one asked for in <see cref="Path"/>. Where <see cref="LayerContext.InputGradient"/> said that there would be no dX,
+    /// and there is one all the same, it takes forward's.
+    /// </summary>
     public ExecutionPath? BackwardPath { get; init; }
 
     /// <summary>Merged path: keep W for backward, or build it again.</summary>

@@ -82,6 +82,17 @@ internal sealed class AdaptedLinearErrorTests
     }
 
     [Test]
+    public void Choices_that_do_not_exist()
+    {
+        AdaptedLinear Layer(WeightUpdate? update, AdaptedLinearOptions options) => new(device, fixture.Weight, null, update, options);
+        Refused(() => Layer(Problem.Update, new AdaptedLinearOptions { Path = (ExecutionPath)77 }), "options", "Path: expected one of Auto, Merged, Factored, Plain, found 77.");
+        Refused(() => Layer(Problem.Update, new AdaptedLinearOptions { BackwardPath = (ExecutionPath)77 }), "options", "BackwardPath: expected one of");
+        Refused(() => Layer(Problem.Update, new AdaptedLinearOptions { WeightPolicy = (WeightPolicy)77 }), "options", "WeightPolicy: expected one of Rebuild, Keep, found 77.");
+        Refused(() => Layer(Problem.Update, new AdaptedLinearOptions { Contractions = (ContractionPolicy)77 }), "options", "Contractions: expected one of KeepNarrow, Keep, Recompute, found 77.");
+        Refused(() => Layer(null, new AdaptedLinearOptions { Path = (ExecutionPath)77 }), "options", "found 77");
+    }
+
+    [Test]
     public void Operators_without_rules()
     {
         var tera = new TeraUpdate([6], [2], [5], [3]);
