@@ -20,16 +20,16 @@ internal sealed class ModuleApplication(
         using Tensor xs = LoadActivation(x.Name, k, dtype, null);
         using AdaptedLinear layer = binding.CreateLayer(module, device, w0, bias, new AdaptedLinearOptions { Path = options.Path });
         using Tensor y = device.Allocate(dtype, [.. xs.Shape[..^1], n]);
-        using var context = new LayerContext();
+        using LayerContext? context = options.Gradients ? new LayerContext() : null;
         layer.Forward(xs, y, context);
         var results = new List<(string, Tensor)> { (module + ".y", ToHost(y, x)) };
-        if (options.Gradients)
+        if (context is not null)
         {
             Backward(module, layer, context, xs, x, results);
         }
 
         long tokens = xs.ElementCount / Math.Max(k, 1);
-        LayerPlan plan = layer.Plan(tokens);
+        LayerPlan plan = options.Gradients ? layer.Plan(tokens) : layer.EvaluationPlan(tokens);
         return new ModuleResult(module, $"{n}x{k}, {tokens} tokens, {dtype.Label()}, {plan.PathName}", results);
     }
 

@@ -267,6 +267,9 @@ public sealed class AdaptedLinear : IDisposable
         return Configuration.Program(tokens, true, inputGradient, options.Path).Plan;
     }
 
+    /// <summary>What runs for this many tokens where no backward follows: its forward may take another path than training's.</summary>
+    internal LayerPlan EvaluationPlan(long tokens) => Configuration.Program(tokens, false, false, options.Path).Plan;
+
     /// <summary>The plan in words: the path, why it was chosen, every step with its kernel and predicted time, memory.</summary>
     /// <param name="tokens">B.</param>
     public string Explain(long tokens) => Plan(tokens).Explain();

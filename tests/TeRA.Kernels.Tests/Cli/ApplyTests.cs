@@ -1,5 +1,6 @@
 using NUnit.Framework;
 using TeRA.Kernels.Cli;
+using TeRA.Kernels.Planning;
 using TeRA.Kernels.Verification;
 
 namespace TeRA.Kernels.Tests.Cli;
@@ -24,6 +25,22 @@ public class ApplyTests
         Check(data, ApplyFiles.Read(file, Module, data));
         Assert.That(file.Entry(Module + ".y").DType, Is.EqualTo(ApplyFiles.FileDType(dtype)));
         Assert.That(file.Entry($"grad:base_model.model.{Module}.tera_row.0").DType, Is.EqualTo(dtype == DType.Float64 ? SafetensorsDType.F64 : SafetensorsDType.F32));
+    }
+
+    [Test]
+    public void Without_gradients_a_forward_alone_is_planned()
+    {
+        using var folder = new TemporaryFolder();
+        LayerData data = LayerData.Normal(new TeraUpdate([13], [5], [7], [3]), 11, DType.Float32, bias: true);
+        ApplyFiles.Write(folder, Module, data, [11]);
+        var problem = new LayerProblem(11, data.OutFeatures, data.InFeatures, DType.Float32) { Update = data.Update, HasBias = true };
+        string forward = LayerPlanner.Plan(problem with { NeedInputGradient = false, NeedParameterGradients = false }, CpuDevice.Shared.Traits).PathName;
+        string step = LayerPlanner.Plan(problem, CpuDevice.Shared.Traits).PathName;
+        Assert.That(Summary(Apply(folder, "--json")), Does.EndWith($", {forward}"));
+        Assert.That(Summary(Apply(folder, "--json", "--force", "--grad")), Does.EndWith($", {step}"));
+        Assert.That(forward, Does.Not.Contain("+"), "one pass has one path");
+
+        static string? Summary(CommandLine run) => (string?)run.Json["modules"]![0]!["summary"];
     }
 
     [Test]
