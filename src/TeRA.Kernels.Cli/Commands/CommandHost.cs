@@ -32,7 +32,7 @@ internal static class CommandHost
     /// <summary>How an adapter is to be opened.</summary>
     public static AdapterLoadOptions LoadOptions(ParseResult result) => new()
     {
-        DrawnAs = OptionText.DType(result.GetValue(DrawnAsOption)!) is (DType.BFloat16 or DType.Float16) and var drawn
+        DrawnAs = OptionText.TryDType(result.GetValue(DrawnAsOption)!) is { } drawn and (DType.BFloat16 or DType.Float16)
             ? drawn
             : throw new UsageException($"{DrawnAsOption.Name}: expected bfloat16 or float16, found '{result.GetValue(DrawnAsOption)}'."),
     };

@@ -42,6 +42,7 @@ internal static class FinetuneCommand
     private static int Run(ParseResult result, CommandContext context)
     {
         FinetuneOptions options = Read(result);
+        options.CheckSides();
         CheckOut(options);
         using Device device = DeviceChoice.Open(result.GetValue(Device)!, out string reason);
         FinetuneReport report = context.Terminal.Progress(progress => new FinetuneRun(options, device, reason, progress, context.Cancellation).Execute());

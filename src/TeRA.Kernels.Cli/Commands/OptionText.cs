@@ -67,13 +67,17 @@ internal static class OptionText
     }
 
     /// <summary>float32, bfloat16, float16 and their short forms.</summary>
-    public static DType DType(string text) => text.ToLowerInvariant() switch
+    public static DType DType(string text) =>
+        TryDType(text) ?? throw new UsageException($"--dtype: expected float32, bfloat16, float16 or float64, found '{text}'.");
+
+    /// <summary>The same; null for anything else.</summary>
+    public static DType? TryDType(string text) => text.ToLowerInvariant() switch
     {
         "float32" or "f32" or "fp32" => Kernels.DType.Float32,
         "bfloat16" or "bf16" => Kernels.DType.BFloat16,
         "float16" or "f16" or "fp16" => Kernels.DType.Float16,
         "float64" or "f64" or "fp64" => Kernels.DType.Float64,
-        _ => throw new UsageException($"--dtype: expected float32, bfloat16, float16 or float64, found '{text}'."),
+        _ => null,
     };
 
     /// <summary>paper or peft.</summary>
@@ -85,11 +89,20 @@ internal static class OptionText
     };
 
     /// <summary>auto, merged or factored.</summary>
-    public static ExecutionPath Path(string text) => text.ToLowerInvariant() switch
+    public static ExecutionPath Path(string text, string option = "--path") => text.ToLowerInvariant() switch
     {
         "auto" => ExecutionPath.Auto,
         "merged" => ExecutionPath.Merged,
         "factored" => ExecutionPath.Factored,
-        _ => throw new UsageException($"--path: expected auto, merged or factored, found '{text}'."),
+        _ => throw new UsageException($"{option}: expected auto, merged or factored, found '{text}'."),
+    };
+
+    /// <summary>keep-narrow, keep or recompute.</summary>
+    public static ContractionPolicy Contractions(string text) => text.ToLowerInvariant() switch
+    {
+        "keep-narrow" => ContractionPolicy.KeepNarrow,
+        "keep" => ContractionPolicy.Keep,
+        "recompute" => ContractionPolicy.Recompute,
+        _ => throw new UsageException($"--contractions: expected keep-narrow, keep or recompute, found '{text}'."),
     };
 }

@@ -23,14 +23,16 @@ internal static class PlanCommand
     private static readonly Option<string> DTypeName = new("--dtype") { Description = "float32, bfloat16, float16 or float64.", DefaultValueFactory = _ => "bfloat16" };
     private static readonly Option<string> Device = new("--device") { Description = "auto, cpu, cuda, cuda:N, or h100 to plan for one that is not here.", DefaultValueFactory = _ => "auto" };
     private static readonly Option<string> Path = new("--path") { Description = "auto, merged or factored.", DefaultValueFactory = _ => "auto" };
+    private static readonly Option<string?> BackwardPath = new("--backward-path") { Description = "Backward's path: auto, merged or factored; the one of --path otherwise." };
     private static readonly Option<bool> Keep = new("--keep") { Description = "Keep the merged weight from forward to backward." };
+    private static readonly Option<string> Contractions = new("--contractions") { Description = "keep-narrow, keep or recompute: what becomes of the contractions of X until backward.", DefaultValueFactory = _ => "keep-narrow" };
     private static readonly Option<bool> Bias = new("--bias") { Description = "The layer has a bias." };
 
     public static Command Create()
     {
         var command = new Command("plan", "What would run for a layer: path, launches, bytes, operations, trained numbers, rank, predicted time.")
         {
-            OutFeatures, InFeatures, Tokens, Method, Rank, Pairing, TrainSides, RowModes, RowRanks, ColumnModes, ColumnRanks, DTypeName, Device, Path, Keep, Bias,
+            OutFeatures, InFeatures, Tokens, Method, Rank, Pairing, TrainSides, RowModes, RowRanks, ColumnModes, ColumnRanks, DTypeName, Device, Path, BackwardPath, Keep, Contractions, Bias,
         };
         CommandHost.SetAction(command, Run);
         return command;
@@ -61,6 +63,11 @@ internal static class PlanCommand
     {
         if (string.Equals(device, "h100", StringComparison.OrdinalIgnoreCase))
         {
+            if (problem.DType == DType.Float64)
+            {
+                throw new UsageException("--dtype: float64 is computed on the CPU only; use --device cpu.");
+            }
+
             return LayerPlanner.Plan(problem, DeviceTraits.H100);
         }
 
@@ -74,19 +81,33 @@ internal static class PlanCommand
             Update = Update(result),
             HasBias = result.GetValue(Bias),
             Path = OptionText.Path(result.GetValue(Path)!),
+            BackwardPath = result.GetValue(BackwardPath) is { } backward ? OptionText.Path(backward, BackwardPath.Name) : null,
             WeightPolicy = result.GetValue(Keep) ? WeightPolicy.Keep : WeightPolicy.Rebuild,
+            Contractions = OptionText.Contractions(result.GetValue(Contractions)!),
         };
 
     private static WeightUpdate Update(ParseResult result)
     {
         long n = result.GetValue(OutFeatures), k = result.GetValue(InFeatures);
         string method = result.GetValue(Method)!.ToLowerInvariant();
+        Refuse(result, method != "tera", "tera", RowModes, RowRanks, ColumnModes, ColumnRanks);
+        Refuse(result, method != "randlora", "randlora", Pairing);
+        Refuse(result, method != "lotr", "lotr", TrainSides);
         return method == "tera" ? Tera(result, n, k) : MethodChoice.Create(method, n, k, new MethodOptions
         {
             Rank = result.GetValue(Rank),
             Pairing = OptionText.Pairing(result.GetValue(Pairing)!),
             Sides = result.GetValue(TrainSides) ? LotrSides.Trained : LotrSides.Frozen,
         });
+    }
+
+    /// <summary>An option that another method has would be ignored without a word.</summary>
+    private static void Refuse(ParseResult result, bool otherMethod, string method, params Option[] options)
+    {
+        if (otherMethod && Array.Find(options, option => result.GetResult(option) is { Implicit: false }) is { } given)
+        {
+            throw new UsageException($"{given.Name} is for --method {method}, found --method {result.GetValue(Method)}.");
+        }
     }
 
     private static TeraUpdate Tera(ParseResult result, long n, long k)

@@ -43,6 +43,24 @@ internal sealed record FinetuneOptions
         return new TeraUpdate(rows, rowRanks, columns, columnRanks, (ulong)Seed, Distribution, Scale);
     }
 
+    /// <summary>Refuses modes and ranks that no layer has, before anything is trained.</summary>
+    public void CheckSides()
+    {
+        long[] sides = [Digits.Pixels, Hidden, Digits.Classes];
+        foreach ((string option, IEnumerable<long> lengths) in new[] { ("--modes", Modes.Keys), ("--ranks", Ranks.Keys) })
+        {
+            foreach (long length in lengths.Where(length => !sides.Contains(length)))
+            {
+                throw new UsageException($"{option}: no layer has a side of {length}; the network's are {string.Join(", ", sides.Distinct())}.");
+            }
+        }
+
+        foreach (long side in sides)
+        {
+            _ = Side(side);
+        }
+    }
+
     private (ImmutableArray<long> Modes, ImmutableArray<long> Ranks) Side(long length)
     {
         ImmutableArray<long> modes = Modes.TryGetValue(length, out ImmutableArray<long> given) ? given : ModeFactorization.Propose(length);

@@ -86,6 +86,47 @@ public class CommandTests
         Assert.That((double)run.Json["predicted_seconds"]!, Is.Positive);
     }
 
+    [TestCase("finetune --modes 255=5x51", "--modes: no layer has a side of 255; the network's are 64, 256, 10.")]
+    [TestCase("finetune --ranks 256=4", "--ranks: 256 has 2 modes, but 1 ranks were given.")]
+    public void Finetune_refuses_modes_before_it_trains(string line, string words)
+    {
+        CommandLine run = CommandLine.Run(line.Split(' '));
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage), run.Errors);
+        Assert.That(run.Errors, Does.Contain(words).And.Not.Contain("pretraining"));
+    }
+
+    [TestCase("--method lora --row-modes 8x8", "--row-modes is for --method tera, found --method lora.")]
+    [TestCase("--pairing peft", "--pairing is for --method randlora, found --method tera.")]
+    [TestCase("--method vera --train-sides", "--train-sides is for --method lotr, found --method vera.")]
+    [TestCase("--dtype float64", "float64 is computed on the CPU only")]
+    [TestCase("--backward-path plain", "--backward-path: expected auto, merged or factored, found 'plain'.")]
+    [TestCase("--contractions none", "--contractions: expected keep-narrow, keep or recompute, found 'none'.")]
+    public void Plan_ignores_nothing(string options, string words)
+    {
+        CommandLine run = CommandLine.Run(["plan", "--out", "64", "--in", "64", "--tokens", "8", "--device", "h100", .. options.Split(' ')]);
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage), run.Errors);
+        Assert.That(run.Errors, Does.Contain(words));
+    }
+
+    [Test]
+    public void Plan_takes_what_a_layer_takes()
+    {
+        string[] line = ["plan", "--out", "96", "--in", "64", "--tokens", "512", "--device", "cpu", "--json", "--path", "merged", "--method", "lora", "--rank", "4"];
+        Assert.That((string?)CommandLine.Run([.. line, "--backward-path", "factored"]).Json["path"], Is.EqualTo("merged+factored"));
+        Assert.That((string?)CommandLine.Run(line).Json["path"], Is.EqualTo("merged"));
+        string[] factored = ["plan", "--out", "96", "--in", "64", "--tokens", "512", "--device", "cpu", "--json", "--path", "factored", "--method", "lora", "--rank", "4"];
+        Assert.That((long)CommandLine.Run(factored).Json["kept_bytes_per_context"]!, Is.Positive);
+        Assert.That((long)CommandLine.Run([.. factored, "--contractions", "recompute"]).Json["kept_bytes_per_context"]!, Is.Zero);
+    }
+
+    [Test]
+    public void An_unknown_dtype_is_refused_by_its_own_option()
+    {
+        CommandLine run = CommandLine.Run("inspect", "nowhere", "--drawn-as", "float8");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Usage));
+        Assert.That(run.Errors, Does.Contain("--drawn-as: expected bfloat16 or float16, found 'float8'.").And.Not.Contain("--dtype"));
+    }
+
     [TestCase("--method", "dora", "expected tera, randlora, vera, lotr, lora or full, found 'dora'")]
     [TestCase("--pairing", "other", "--pairing: expected paper or peft, found 'other'")]
     public void Plan_refuses_in_words(string option, string value, string words)
