@@ -66,13 +66,12 @@ internal static class MergeCommand
     {
         try
         {
-            return context.Terminal.Progress(progress => CheckpointMerge.Merge(
-                result.GetValue(Base)!, adapter, result.GetValue(Out)!, Options(result, context, progress) with
-                {
-                    Device = device,
-                    Backup = result.GetValue(Backup),
-                    Load = CommandHost.LoadOptions(result),
-                }));
+            return Write(result, context, options => CheckpointMerge.Merge(result.GetValue(Base)!, adapter, result.GetValue(Out)!, options with
+            {
+                Device = device,
+                Backup = result.GetValue(Backup),
+                Load = CommandHost.LoadOptions(result),
+            }));
         }
         catch (ArgumentException reason) when (reason.ParamName == "backup")
         {
@@ -82,8 +81,8 @@ internal static class MergeCommand
 
     private static int RunUnmerge(ParseResult result, string backup, CommandContext context)
     {
-        ImmutableArray<string> tensors = context.Terminal.Progress(progress => CheckpointMerge.Unmerge(
-            result.GetValue(Base)!, backup, result.GetValue(Out)!, Options(result, context, progress) with { AllowUncheckedBackup = result.GetValue(Unchecked) }));
+        ImmutableArray<string> tensors = Write(result, context, options => CheckpointMerge.Unmerge(
+            result.GetValue(Base)!, backup, result.GetValue(Out)!, options with { AllowUncheckedBackup = result.GetValue(Unchecked) }));
         context.Terminal.Line($"{result.GetValue(Out)}: {tensors.Length} tensors put back bit for bit");
         if (context.Json)
         {
@@ -92,6 +91,13 @@ internal static class MergeCommand
 
         return ExitCodes.Success;
     }
+
+    private static T Write<T>(ParseResult result, CommandContext context, Func<MergeOptions, T> work) => context.Terminal.Progress(progress =>
+    {
+        T done = work(Options(result, context, progress));
+        progress.End();
+        return done;
+    });
 
     private static MergeOptions Options(ParseResult result, CommandContext context, IProgressReport progress)
     {

@@ -90,6 +90,44 @@ internal sealed class AdapterWriterTests
         using AdaptedLinear one = binding.CreateLayer("m.q", CpuDevice.Shared, weight, null), two = binding.CreateLayer("n.q", CpuDevice.Shared, weight, null);
         Assert.That(one.Parameters[1].Value, Is.SameAs(two.Parameters[1].Value));
         Assert.That(one.Parameters[2].Value.ToArray<float>(), Is.EqualTo(binding.Module("n.q").ReadTrained(2)));
+        float[][] first = Gradients(one), second = Gradients(two), both = Gradients(one, two);
+        for (int side = 0; side < 2; side++)
+        {
+            Assert.That(first[side], Is.Not.All.Zero.And.Not.EqualTo(second[side]));
+            Assert.That(both[side], Is.EqualTo(first[side].Zip(second[side], (a, b) => a + b)).Within(1e-5));
+        }
+    }
+
+    [TestCase(LotrSides.Frozen)]
+    [TestCase(LotrSides.Trained)]
+    public void A_Lotr_folder_that_is_not_whole_is_reported_and_what_fits_is_read(LotrSides sides)
+    {
+        using var folder = new TemporaryFolder();
+        AdapterWriter.Save(folder["adapter"], Lotr(sides), new AdapterSaveOptions { Groups = [["m.q", "n.q"], ["m.v"]] });
+        string path = Path.Combine(folder["adapter"], "adapter_model.safetensors");
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        {
+            SafetensorsWriter.Write(folder["broken"],
+            [
+                .. file.Tensors.Keys.Where(name => !name.EndsWith("m.v.lotr_M", StringComparison.Ordinal) && !name.EndsWith("n.q.lotr_M", StringComparison.Ordinal)).Select(name => SafetensorsSource.From(file, name)),
+                PeftFixtures.Random("base_model.model.n.q.lotr_M", 2, 3), PeftFixtures.Random("odd", 2),
+            ]);
+        }
+
+        File.Move(folder["broken"], path, overwrite: true);
+        Assert.That(() => Adapter.Load(folder["adapter"]), Throws.TypeOf<FileFormatException>().With.Message.Contains("2 more problems"));
+        using Adapter adapter = Adapter.Load(folder["adapter"], new AdapterLoadOptions { Strict = false });
+        Assert.That(() => adapter.Bind(Sizes()), Throws.TypeOf<FileFormatException>(), "strict by default here too");
+        using AdapterBinding binding = adapter.Bind(Sizes(), strict: false);
+        Assert.Multiple(() =>
+        {
+            Assert.That(binding.Report.Matched, Is.EqualTo(new[] { "m.q" }));
+            Assert.That(binding.Report.Missing.Select(problem => problem.Name), Is.EqualTo(new[] { "base_model.model.m.v.lotr_M" }));
+            Assert.That(binding.Report.Unexpected.Select(problem => problem.Name), Is.EqualTo(new[] { "odd" }));
+            Assert.That(binding.Report.WrongShape.Select(problem => problem.Name), Is.EqualTo(new[] { "base_model.model.n.q.lotr_M" }));
+        });
+        using AdapterBinding alone = adapter.Bind(new Dictionary<string, LayerSize> { ["n.q"] = Q }, strict: false);
+        Assert.That(alone.Report.Missing.Select(problem => problem.Name), Does.Contain("m.q"), "the base lacks it");
     }
 
     [Test]
@@ -224,6 +262,25 @@ internal sealed class AdapterWriterTests
         adapter.Save(folder["copy"]);
         Assert.That(File.ReadAllBytes(folder["copy/adapter_config.json"]), Is.EqualTo(File.ReadAllBytes(folder["adapter/adapter_config.json"])));
         Assert.That(File.ReadAllBytes(folder["copy/adapter_model.safetensors"]), Is.EqualTo(File.ReadAllBytes(folder["adapter/adapter_model.safetensors"])));
+    }
+
+    /// <summary>The gradients of L and R after backwards of these layers, one after the other; their own M tells them apart.</summary>
+    private static float[][] Gradients(params AdaptedLinear[] layers)
+    {
+        foreach (AdaptedLinear layer in layers)
+        {
+            layer.ZeroGradients();
+        }
+
+        using Tensor x = CpuDevice.Shared.From<float>([1, -2, 3, 0.5f], 1, 4), dy = CpuDevice.Shared.From<float>([0.5f, 1, -1, 2, 0.25f, -3], 1, 6), y = CpuDevice.Shared.Allocate(DType.Float32, 1, 6);
+        foreach (AdaptedLinear layer in layers)
+        {
+            using var context = new LayerContext();
+            layer.Forward(x, y, context);
+            layer.Backward(context, x, dy, null);
+        }
+
+        return [.. layers[0].Parameters.Skip(1).Take(2).Select(parameter => parameter.Gradient.ToArray<float>())];
     }
 
     private static float[] Delta(AdapterBinding binding, AdapterModule module)

@@ -1,5 +1,6 @@
 using System.Text;
 using NUnit.Framework;
+using TeRA.Kernels.Tests.Support;
 
 namespace TeRA.Kernels.Tests.Formats.Peft;
 
@@ -40,6 +41,60 @@ internal sealed class CheckpointMergeTests
             Assert.That(report.LargestRounding, Is.LessThan(2 * rounding));
             Assert.That(report.Layers.All(layer => layer.RelativeRounding < 0.1));
         });
+    }
+
+    [TestCase(SafetensorsDType.F32)]
+    [TestCase(SafetensorsDType.BF16)]
+    [TestCase(SafetensorsDType.F16)]
+    public void The_reports_numbers_are_those_of_the_files(SafetensorsDType dtype)
+    {
+        using var folder = new TemporaryFolder();
+        MergeReport report = Merge(folder, dtype);
+        using SafetensorsFile before = SafetensorsFile.Open(folder["base"]), after = SafetensorsFile.Open(folder["merged"]), lora = SafetensorsFile.Open(folder["adapter/adapter_model.safetensors"]);
+        foreach (MergedLayer layer in report.Layers)
+        {
+            float[] delta = new float[layer.Count], old = before.ReadSingles(layer.Module + ".weight"), now = after.ReadSingles(layer.Module + ".weight");
+            Add(delta, lora.ReadSingles($"base_model.model.{layer.Module}.lora_B.weight"), lora.ReadSingles($"base_model.model.{layer.Module}.lora_A.weight"), layer.Size, 3);
+            double[] roundings = [.. now.Select((value, i) => value - ((double)old[i] + delta[i]))];
+            Assert.Multiple(() =>
+            {
+                Assert.That(layer.Size, Is.EqualTo(PeftFixtures.Base[layer.Module]));
+                Assert.That(layer.DType.ToSafetensors(), Is.EqualTo(dtype));
+                Assert.That(layer.Changed, Is.EqualTo(now.Zip(old).Count(pair => pair.First != pair.Second)));
+                Assert.That(layer.LargestDelta, Is.EqualTo(delta.Max(Math.Abs)).Within(1e-6));
+                Assert.That(layer.LargestRounding, Is.EqualTo(roundings.Max(Math.Abs)).Within(2e-7));
+                Assert.That(layer.RelativeRounding, Is.EqualTo(Norm(roundings) / Norm([.. delta.Select(value => (double)value)])).Within(1e-6));
+            });
+        }
+
+        Assert.That(report.LargestDelta, Is.EqualTo(report.Layers.Max(layer => layer.LargestDelta)));
+        Assert.That(report.LargestRounding, Is.EqualTo(report.Layers.Max(layer => layer.LargestRounding)));
+        Assert.That(report.ChangedShare, Is.EqualTo((double)report.Layers.Sum(layer => layer.Changed) / report.Layers.Sum(layer => layer.Count)));
+    }
+
+    [Test]
+    public void An_update_that_the_weights_dtype_swallows_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        SafetensorsWriter.Write(folder["base"], [Constant("m.q.weight", 100, 6, 4), Constant("m.v.weight", 100, 3, 5)]);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "lora_alpha", "0.01"), PeftFixtures.LoraTensors().Values);
+        MergeReport report = CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]);
+        Assert.That(report.LargestDelta, Is.InRange(1e-5, 1e-2));
+        Assert.That(report.ChangedShare, Is.Zero);
+        Assert.That(report.Layers.Select(layer => layer.RelativeRounding), Is.All.EqualTo(1));
+
+        static SafetensorsSource Constant(string name, float value, int rows, int columns) =>
+            SafetensorsSource.From(name, Enumerable.Repeat((BFloat16)value, rows * columns).ToArray(), rows, columns);
+    }
+
+    [Test]
+    public void Memory_holds_a_few_copies_of_the_largest_weight_however_many_there_are([Values] bool backup)
+    {
+        using var folder = new TemporaryFolder();
+        const int Size = 256;
+        long[] peaks = [Peak(folder, 2, Size, backup), Peak(folder, 24, Size, backup)];
+        Assert.That(peaks[1], Is.EqualTo(peaks[0]), "more layers take no more");
+        Assert.That(peaks[1], Is.LessThan(6 * Size * Size * sizeof(float)));
     }
 
     [TestCase(SafetensorsDType.F32)]
@@ -121,10 +176,11 @@ internal sealed class CheckpointMergeTests
                 Assert.That(many.FileOf(name).Bytes(name).SequenceEqual(one.Bytes(name)), name);
             }
 
+            Assert.That(File.ReadAllBytes(folder["merged/model.safetensors.index.json"]), Is.EqualTo(File.ReadAllBytes(folder["shards/model.safetensors.index.json"])));
             Assert.That(() => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["x"]), Rule(FileRule.AlreadyMerged));
         });
         CheckpointMerge.Unmerge(folder["merged/model.safetensors.index.json"], folder["backup"], folder["restored"]);
-        foreach (string file in many.Files.Keys)
+        foreach (string file in many.Files.Keys.Append("model.safetensors.index.json"))
         {
             Assert.That(File.ReadAllBytes(folder["restored/" + file]), Is.EqualTo(File.ReadAllBytes(folder["shards/" + file])), file);
         }
@@ -242,6 +298,24 @@ internal sealed class CheckpointMergeTests
         PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
         return CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
     }
+
+    /// <summary>The most bytes that a merge of so many layers held on its device at a time.</summary>
+    private static long Peak(TemporaryFolder folder, int layers, int size, bool backup)
+    {
+        string[] modules = [.. Enumerable.Range(0, layers).Select(i => $"m{i}.q")];
+        SafetensorsWriter.Write(folder["base"], modules.Select(module => PeftFixtures.Random(module + ".weight", size, size)), overwrite: true);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "target_modules", """["q"]"""), modules.SelectMany(module => new[]
+        {
+            PeftFixtures.Random($"base_model.model.{module}.lora_A.weight", 2, size), PeftFixtures.Random($"base_model.model.{module}.lora_B.weight", size, 2),
+        }));
+        using var device = new CountingDevice(CpuDevice.Shared);
+        var options = new MergeOptions { Device = device, Overwrite = true, Backup = backup ? folder["backup"] : null };
+        Assert.That(CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], options).Layers, Has.Length.EqualTo(layers));
+        Assert.That(device.Held, Is.Zero, "everything was given back");
+        return device.Peak;
+    }
+
+    private static double Norm(double[] values) => Math.Sqrt(values.Sum(value => value * value));
 
     private static void Add(float[] weight, float[] b, float[] a, LayerSize size, float scale)
     {

@@ -187,7 +187,14 @@ internal sealed class PeftAdapterTests
     [TestCase("layer_replication", "[[0,2]]", "layer_replication")]
     [TestCase("alora_invocation_tokens", "[5]", "alora")]
     [TestCase("init_lora_weights", "\"pissa_niter_4\"", "path_initial_model_for_weight_conversion")]
+    [TestCase("use_bdlora", "true", "BD-LoRA")]
+    [TestCase("arrow_config", """{"top_k":2}""", "Arrow")]
+    [TestCase("kasa_config", """{"beta":1}""", "KaSA")]
+    [TestCase("monteclora_config", """{"samples":2}""", "MonteCLoRA")]
     [TestCase("init_lora_weights", "\"olora\"", "olora")]
+    [TestCase("init_lora_weights", "\"corda\"", "corda")]
+    [TestCase("init_lora_weights", "\"loftq\"", "loftq")]
+    [TestCase("init_lora_weights", "\"lora_ga\"", "lora_ga")]
     public void Other_formulas_are_refused_by_name(string key, string value, string named)
     {
         using var folder = new TemporaryFolder();
@@ -200,7 +207,10 @@ internal sealed class PeftAdapterTests
     [TestCase("base_model.model.c.lora_A.weight", new long[] { 2, 3, 3, 3 }, "convolution")]
     [TestCase("base_model.model.e.token_adapter.trainable_tokens_delta", new long[] { 2, 9 }, "tokens")]
     [TestCase("base_model.randbasis_A", new long[] { 2, 1, 9 }, "fork of PEFT")]
+    [TestCase("base_model.model.m.q.randbasis_B", new long[] { 2, 9, 1 }, "fork of PEFT")]
     [TestCase("m.q.basis_a", new long[] { 1, 2, 9 }, "loralib")]
+    [TestCase("m.q.basis_b", new long[] { 2, 9, 1 }, "loralib")]
+    [TestCase("base_model.model.m.q.lora_B.bias", new long[] { 6 }, "lora_bias")]
     public void Other_tensors_are_refused_by_name(string name, long[] shape, string named)
     {
         using var folder = new TemporaryFolder();
