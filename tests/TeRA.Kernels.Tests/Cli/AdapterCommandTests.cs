@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using NUnit.Framework;
 using TeRA.Kernels.Cli;
@@ -173,6 +174,65 @@ public class AdapterCommandTests
     }
 
     [Test]
+    public void A_checkpoint_of_several_files_is_merged_and_taken_apart_again_with_progress_to_its_end()
+    {
+        using var folder = new TemporaryFolder();
+        string golden = PeftFixtures.Folder("randlora-mixed");
+        string[] names = WriteShards(Path.Combine(golden, "base.safetensors"), folder["shards"]);
+        CommandLine run = CommandLine.Run("merge", "--base", folder["shards"], "--adapter", golden, "--out", folder["merged"], "--backup", folder["backup"], "--device", "cpu");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That(run.Errors, Does.Match("writing [1-9]0% ").And.Contain("writing done "));
+        CommandLine back = CommandLine.Run("merge", "--base", folder["merged"], "--unmerge", folder["backup"], "--out", folder["restored"]);
+        Assert.That(back.ExitCode, Is.Zero, back.Errors);
+        Assert.That(back.Errors, Does.Contain("writing done "));
+        foreach (string name in names)
+        {
+            Assert.That(File.ReadAllBytes(Path.Combine(folder["restored"], name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(folder["shards"], name))), name);
+        }
+    }
+
+    [Test]
+    public void A_merge_that_the_weights_dtype_swallows_is_warned_of()
+    {
+        using var folder = new TemporaryFolder();
+        SafetensorsWriter.Write(folder["base"], new[] { ("m.q.weight", 6, 4), ("m.v.weight", 3, 5) }.Select(weight =>
+            SafetensorsSource.From(weight.Item1, Enumerable.Repeat((BFloat16)100, weight.Item2 * weight.Item3).ToArray(), weight.Item2, weight.Item3)));
+        Kernels.Tests.Formats.FormatFixtures.WriteAdapter(folder["adapter"], PeftFixtures.With(PeftFixtures.Lora, "lora_alpha", "0.01"), PeftFixtures.LoraTensors().Values);
+        CommandLine run = CommandLine.Run("merge", "--base", folder["base"], "--adapter", folder["adapter"], "--out", folder["merged"], "--device", "cpu", "--json");
+        Assert.That(run.ExitCode, Is.Zero, run.Errors);
+        Assert.That((double)run.Json["changed_share"]!, Is.Zero);
+        Assert.That(run.Errors, Does.Contain("warning: bfloat16 rounds most of the update of m.q away").And.Contain("0.0% of their numbers changed"));
+    }
+
+    /// <summary>A process of its own, ended by Ctrl-C's signal while it writes.</summary>
+    [Test]
+    [Platform("Linux")]
+    public void An_interrupted_merge_leaves_no_file_and_exits_with_130()
+    {
+        using var folder = new TemporaryFolder();
+        const int Layers = 48, Size = 768;
+        SafetensorsWriter.Write(folder["base"], Enumerable.Range(0, Layers).Select(i => PeftFixtures.Random($"m{i}.q.weight", Size, Size)));
+        Kernels.Tests.Formats.FormatFixtures.WriteAdapter(folder["adapter"], PeftFixtures.With(PeftFixtures.Lora, "target_modules", """["q"]"""), Enumerable.Range(0, Layers).SelectMany(i => new[]
+        {
+            PeftFixtures.Random($"base_model.model.m{i}.q.lora_A.weight", 2, Size), PeftFixtures.Random($"base_model.model.m{i}.q.lora_B.weight", Size, 2),
+        }));
+        string[] arguments = [typeof(Program).Assembly.Location, "merge", "--base", folder["base"], "--adapter", folder["adapter"], "--out", folder["merged"], "--backup", folder["backup"], "--device", "cpu"];
+        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
+        Assert.That(() => Directory.GetFiles(folder[""], "merged.*.tmp"), Is.Not.Empty.After(30).Seconds.PollEvery(5).MilliSeconds);
+        using (Process signal = Process.Start("kill", ["-INT", $"{process.Id}"])!)
+        {
+            signal.WaitForExit();
+        }
+
+        Assert.That(process.WaitForExit(TimeSpan.FromSeconds(60)));
+        Assert.That(process.ExitCode, Is.EqualTo(ExitCodes.Interrupted), errors.Result);
+        Assert.That(errors.Result, Does.Contain("interrupted; nothing half-written is left behind"));
+        Assert.That(output.Result, Is.Empty);
+        Assert.That(Directory.GetFileSystemEntries(folder[""]).Select(Path.GetFileName), Is.EquivalentTo(new[] { "base", "adapter" }));
+    }
+
+    [Test]
     public void A_damaged_backup_is_a_bad_file_and_its_name_is_said()
     {
         using var folder = new TemporaryFolder();
@@ -199,6 +259,23 @@ public class AdapterCommandTests
     [TestCase("inspect nowhere --drawn-as float32")]
     public void Wrong_command_lines_exit_with_2(string line) =>
         Assert.That(CommandLine.Run(line.Split(' ')).ExitCode, Is.EqualTo(ExitCodes.Usage));
+
+    /// <summary>Writes a checkpoint again as two files and an index; their names.</summary>
+    private static string[] WriteShards(string model, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        using SafetensorsFile file = SafetensorsFile.Open(model);
+        string[] tensors = [.. file.Tensors.Keys.Order(StringComparer.Ordinal)], names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        var map = new JsonObject();
+        foreach ((string[] part, int i) in tensors.Chunk((tensors.Length + 1) / 2).Select((part, i) => (part, i)))
+        {
+            SafetensorsWriter.Write(Path.Combine(folder, names[i]), part.Select(name => SafetensorsSource.From(file, name)), file.Metadata);
+            Array.ForEach(part, name => map[name] = names[i]);
+        }
+
+        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        return [.. names, "model.safetensors.index.json"];
+    }
 
     private static CommandLine Apply(TemporaryFolder folder, string golden, string adapter) => CommandLine.Run(
         "apply", "--base", Path.Combine(golden, "base.safetensors"), "--adapter", adapter, "--input", Path.Combine(golden, "io.safetensors"),

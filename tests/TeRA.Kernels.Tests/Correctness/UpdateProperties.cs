@@ -109,6 +109,16 @@ internal abstract class UpdateProperties
         }
     });
 
+    [Test]
+    public void A_disabled_update_leaves_the_base_bit_for_bit() => ForAll((data, path) =>
+    {
+        LayerValues plain = Run(data with { Update = null, Trained = [], Stored = [] }, path);
+        (double[] y, double[] dx, double[] merged) = RunDisabled(data, path);
+        Assert.That(y, Is.EqualTo(plain.Y));
+        Assert.That(dx, Is.EqualTo(plain.InputGradient));
+        Assert.That(merged, Is.EqualTo(data.Weight));
+    });
+
     private protected void ForAll(Action<LayerData, ExecutionPath> property) =>
         FsCheck.Fluent.Prop.ForAll(Problems, problem =>
         {
@@ -122,6 +132,26 @@ internal abstract class UpdateProperties
     {
         double size = expected.Select(Math.Abs).DefaultIfEmpty().Max();
         Check.That(Comparer.Within(name, actual, expected, Tolerance * (size + 1), zerosAreRight: true));
+    }
+
+    private static (double[] Y, double[] InputGradient, double[] Merged) RunDisabled(LayerData data, ExecutionPath path)
+    {
+        CpuDevice device = CpuDevice.Shared;
+        Tensor New(params long[] shape) => device.Allocate(data.DType, shape);
+        using Tensor weight = LayerRunner.Upload(New(data.OutFeatures, data.InFeatures), data.Weight), bias = LayerRunner.Upload(New(data.OutFeatures), data.Bias!);
+        using Tensor x = LayerRunner.Upload(New(data.Tokens, data.InFeatures), data.X), dy = LayerRunner.Upload(New(data.Tokens, data.OutFeatures), data.OutputGradient);
+        using Tensor y = New(data.Tokens, data.OutFeatures), dx = New(data.Tokens, data.InFeatures), merged = New(data.OutFeatures, data.InFeatures);
+        Tensor[] stored = [.. data.Stored.Select((values, i) => LayerRunner.Upload(device.Allocate(data.Update!.Stored[i].DType, data.Update.Stored[i].Shape.AsSpan()), values))];
+        using var layer = new AdaptedLinear(device, weight, bias, data.Update, new AdaptedLinearOptions { Path = path }, new GivenTensors { Stored = stored });
+        using var context = new LayerContext();
+        LayerRunner.Load(layer, data);
+        layer.EnableOnly(null);
+        layer.Forward(x, y, context);
+        layer.Backward(context, x, dy, dx);
+        layer.Merge(merged);
+        double[][] results = [LayerRunner.Download(y), LayerRunner.Download(dx), LayerRunner.Download(merged)];
+        Array.ForEach(stored, tensor => tensor.Dispose());
+        return (results[0], results[1], results[2]);
     }
 
     private static LayerData Replace(LayerData data, int index, double[] tensor)

@@ -152,6 +152,32 @@ internal abstract class AdapterContract
     }
 
     [Test]
+    public void Switching_on_one_layer_keeps_every_address_and_gives_the_other_adapters_bits(
+        [Values(ExecutionPath.Merged, ExecutionPath.Factored)] ExecutionPath path, [Values(WeightPolicy.Rebuild, WeightPolicy.Keep)] WeightPolicy policy)
+    {
+        using var layer = new AdapterLayer(Device, N, K, Tokens, new AdaptedLinearOptions { Path = path, WeightPolicy = policy });
+        foreach (LayerAdapter live in layer.AddAll())
+        {
+            // The same frozen tensors too, where the method is given some.
+            LayerAdapter other = layer.Add("other", live.Update, new GivenTensors { Stored = live.Stored });
+            AdapterLayer.Randomise(other, 77);
+            (double[] Y, double[] Dx, double[][] Gradients) wanted = Step(layer, other), before = Step(layer, live);
+            nint[] addresses = Addresses(live);
+            live.CopyFrom(other);
+            (double[] Y, double[] Dx, double[][] Gradients) after = Step(layer, live);
+            Assert.That(before.Y, Is.Not.EqualTo(wanted.Y), live.Name);
+            Assert.That(after.Y, Is.EqualTo(wanted.Y), live.Name);
+            Assert.That(after.Dx, Is.EqualTo(wanted.Dx), live.Name);
+            Assert.That(after.Gradients, Is.EqualTo(wanted.Gradients), live.Name);
+            Assert.That(Addresses(live), Is.EqualTo(addresses), live.Name);
+            layer.Linear.Remove(other);
+        }
+
+        static nint[] Addresses(LayerAdapter adapter) =>
+            [.. adapter.Parameters.SelectMany(parameter => new[] { parameter.Value.Address, parameter.Gradient.Address }), .. adapter.Stored.Select(tensor => tensor.Address)];
+    }
+
+    [Test]
     public void A_tape_follows_adapters_that_come_and_go()
     {
         using var layer = new AdapterLayer(Device, N, K, Tokens, new AdaptedLinearOptions());
@@ -162,6 +188,13 @@ internal abstract class AdapterContract
         tape.Reset();
         tape.Backward(tape.Linear(layer.Linear, layer.X), layer.OutputGradient);
         Assert.That(LayerFixture.Read(adapter.Parameters[1].Gradient), Is.Not.All.Zero);
+    }
+
+    private static (double[] Y, double[] Dx, double[][] Gradients) Step(AdapterLayer layer, LayerAdapter adapter)
+    {
+        layer.Linear.EnableOnly(adapter);
+        layer.Linear.ZeroGradients();
+        return (layer.Forward(), layer.Backward(), [.. adapter.Parameters.Select(parameter => LayerFixture.Read(parameter.Gradient))]);
     }
 
     private static void Add(double[] sum, double[] with, double[] without)

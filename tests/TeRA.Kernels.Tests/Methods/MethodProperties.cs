@@ -1,6 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
+using NUnit.Framework;
+using TeRA.Kernels.Tests.Autograd;
 using TeRA.Kernels.Tests.Correctness;
+using TeRA.Kernels.Verification;
 
 namespace TeRA.Kernels.Tests.Methods;
 
@@ -11,6 +14,14 @@ internal sealed class MethodProperties : UpdateProperties
 
     private static readonly Gen<long> Tokens = Gen.Elements(0L, 1, 2, 3, 8, 17, 33, 65, 129, 1025, 3001);
 
+    private static readonly Gen<(long N, long K, LotrUpdate Update, long[] Tokens)> Groups =
+        from n in Lengths
+        from k in Lengths
+        from rank in Gen.Elements(1L, 2, 3, 5, 8)
+        from layers in Gen.Choose(1, 5)
+        from tokens in Gen.Elements(0L, 1, 2, 7, 33).ArrayOf(layers)
+        select (n, k, new LotrUpdate(n, k, rank, LotrSides.Trained, seed: 5), tokens);
+
     private protected override Arbitrary<(WeightUpdate Update, long Tokens)> Problems => (
         from n in Lengths
         from k in Lengths
@@ -18,6 +29,40 @@ internal sealed class MethodProperties : UpdateProperties
         from method in Gen.Choose(0, 8)
         from tokens in Tokens
         select (Update(method, n, k, rank), tokens)).ToArbitrary();
+
+    [Test]
+    public void Group_gradients_equal_the_sum_over_the_layers() => FsCheck.Fluent.Prop.ForAll(Groups.ToArbitrary(), problem =>
+    {
+        (long n, long k, LotrUpdate update, long[] tokens) = problem;
+        using var group = new LotrGroup("group", CpuDevice.Shared, DType.Float64, update);
+        AdapterLayer[] layers = [.. tokens.Select(count => new AdapterLayer(CpuDevice.Shared, n, k, count, new AdaptedLinearOptions(), DType.Float64))];
+        double[][] sums = [new double[n * update.Rank], new double[update.Rank * k]];
+        for (int i = 0; i < layers.Length; i++)
+        {
+            LayerAdapter alone = layers[i].Add("alone", update), shared = layers[i].Add("shared", update, group.Given);
+            double[] core = SeededValues.AwayFromZero(update.Rank * update.Rank, (ulong)i, DType.Float64);
+            LayerFixture.Write(alone.Parameters[0].Value, core);
+            LayerFixture.Write(shared.Parameters[0].Value, core);
+            layers[i].Linear.EnableOnly(alone);
+            layers[i].Forward();
+            layers[i].Backward();
+            sums = [.. sums.Select((sum, side) => sum.Zip(LayerFixture.Read(alone.Parameters[1 + side].Gradient), (a, b) => a + b).ToArray())];
+            layers[i].Linear.EnableOnly(shared);
+        }
+
+        foreach (AdapterLayer layer in layers)
+        {
+            layer.Forward();
+            layer.Backward();
+        }
+
+        for (int side = 0; side < 2; side++)
+        {
+            Close(group.Parameters[side].Name, LayerFixture.Read(group.Parameters[side].Gradient), sums[side]);
+        }
+
+        Array.ForEach(layers, layer => layer.Dispose());
+    }).QuickCheckThrowOnFailure();
 
     private static WeightUpdate Update(int method, long n, long k, long rank)
     {
