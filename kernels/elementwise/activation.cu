@@ -2,7 +2,7 @@
 // f is max(x, 0) with NaN kept (f′(0) = 0), or x·Φ(x) with Φ by the complementary error function, which keeps its digits in the left tail.
 //
 // TERA_DTYPE: of all tensors; 0 float32, 1 bfloat16, 2 float16. Arithmetic is float32.
-#include "elementwise/quads.cuh"
+#include "common/quads.cuh"
 
 namespace tera {
 

@@ -1,7 +1,7 @@
 // output[i] = input[i] in another element type, rounded to nearest even.
 //
 // TERA_INPUT, TERA_OUTPUT: 0 float32, 1 bfloat16, 2 float16.
-#include "elementwise/quads.cuh"
+#include "common/quads.cuh"
 #include "ptx/griddepcontrol.cuh"
 
 namespace tera {

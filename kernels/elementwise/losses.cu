@@ -8,8 +8,8 @@
 // size alone, so the result is the same on every device.
 //
 // TERA_DTYPE: of the tensors; 0 float32, 1 bfloat16, 2 float16. Arithmetic, partial sums and the loss are float32.
-#include "elementwise/quads.cuh"
-#include "elementwise/reductions.cuh"
+#include "common/quads.cuh"
+#include "common/reductions.cuh"
 
 namespace tera {
 

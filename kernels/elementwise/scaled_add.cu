@@ -1,7 +1,7 @@
 // output[i] = a[i] + alpha·b[i], in float32, rounded once; output may be a.
 //
 // TERA_DTYPE: of a and output. TERA_OTHER: of b. 0 float32, 1 bfloat16, 2 float16.
-#include "elementwise/quads.cuh"
+#include "common/quads.cuh"
 
 namespace tera {
 

@@ -4,7 +4,7 @@
 // A block takes a tile of columns and a part of the rows of one copy: `width` threads a row, eight columns a thread, whose γ they keep.
 //
 // TERA_INPUT, TERA_OUTPUT: 0 float32, 1 bfloat16, 2 float16.
-#include "elementwise/quads.cuh"
+#include "common/quads.cuh"
 #include "ptx/griddepcontrol.cuh"
 
 namespace tera {

@@ -8,8 +8,8 @@
 // than one, their sums go to the workspace, and a second kernel adds them in order.
 //
 // TERA_GRADIENT, TERA_DTYPE: of E and of the input; 0 float32, 1 bfloat16, 2 float16.
-#include "elementwise/quads.cuh"
-#include "elementwise/reductions.cuh"
+#include "common/quads.cuh"
+#include "common/reductions.cuh"
 #include "ptx/griddepcontrol.cuh"
 
 namespace tera {

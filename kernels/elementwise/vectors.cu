@@ -6,7 +6,7 @@
 // Row-major order: the last index runs fastest. Marginals: one output is summed by a warp, or by a block where sums are long; each lane
 // takes every 32nd (256th) term in order, then the lanes are added in a fixed tree. One launch does all vectors of all products: the grid's
 // second dimension is the product.
-#include "elementwise/reductions.cuh"
+#include "common/reductions.cuh"
 #include "ptx/griddepcontrol.cuh"
 
 namespace tera {

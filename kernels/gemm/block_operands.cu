@@ -5,7 +5,7 @@
 //
 // Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16).
 #include "gemm/core_expansion.cuh"
-#include "random/kronecker_matrix.cuh"
+#include "gemm/kronecker_matrix.cuh"
 
 namespace tera::gemm {
 

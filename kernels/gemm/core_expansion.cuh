@@ -10,7 +10,7 @@
 // eight k of all places, four neighbours a lane, for every eighth row o. The sum runs over k in ascending order.
 #pragma once
 
-#include "elementwise/quads.cuh"
+#include "common/quads.cuh"
 #include "gemm/core_values.cuh"
 #include "gemm/diagonal.cuh"
 #include "ptx/griddepcontrol.cuh"

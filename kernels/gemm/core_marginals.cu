@@ -8,7 +8,7 @@
 // warps are added in order. Each block writes partial sums of its own, row_partial[tile_n][r] and column_partial[tile_m][s], and
 // core_projection_sum.cu adds those. The order of every sum depends on the shape alone.
 #include "common/dtype.cuh"
-#include "elementwise/reductions.cuh"
+#include "common/reductions.cuh"
 #include "gemm/core_values.cuh"
 #include "ptx/griddepcontrol.cuh"
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using NUnit.Framework;
 using TeRA.Kernels.Cuda;
 
@@ -8,6 +9,18 @@ namespace TeRA.Kernels.Tests.Cuda;
 [TestFixture]
 internal sealed class KernelSourceTests
 {
+    // Each folder's files include those of their own folder and of the folders named here.
+    private static readonly Dictionary<string, string[]> Below = new()
+    {
+        ["ptx"] = [],
+        ["common"] = ["ptx"],
+        ["random"] = ["ptx", "common"],
+        ["elementwise"] = ["ptx", "common"],
+        ["optim"] = ["ptx", "common"],
+        ["gemm"] = ["ptx", "common", "random"],
+        ["kronecker"] = ["ptx", "common", "random", "gemm"],
+    };
+
     private static IEnumerable<string> KernelFiles => KernelSources.Embedded.Names.Where(name => name.EndsWith(".cu", StringComparison.Ordinal));
 
     [TestCaseSource(nameof(KernelFiles))]
@@ -21,6 +34,17 @@ internal sealed class KernelSourceTests
         {
             // Quoted includes are resolved among the kernels, so one in angle brackets is the only way out.
             Assert.That(KernelSources.Embedded.Text(name), Does.Not.Match(@"(?m)^\s*#\s*include\s*<"), name);
+        }
+    }
+
+    [Test]
+    public void Folders_include_one_way_only()
+    {
+        foreach (string name in KernelSources.Embedded.Names)
+        {
+            string folder = name[..name.IndexOf('/', StringComparison.Ordinal)];
+            IEnumerable<string> included = Regex.Matches(KernelSources.Embedded.Text(name), @"(?m)^\s*#\s*include\s*""([a-z]+)/").Select(match => match.Groups[1].Value).Distinct();
+            Assert.That(included, Is.SubsetOf(Below[folder].Append(folder)), name);
         }
     }
 

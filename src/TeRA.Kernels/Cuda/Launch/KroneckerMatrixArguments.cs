@@ -4,7 +4,7 @@ using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cuda;
 
-/// <summary>The layout of <c>tera::KroneckerMatrixArguments</c> in kernels/random/kronecker_matrix.cuh.</summary>
+/// <summary>The layout of <c>tera::KroneckerMatrixArguments</c> in kernels/gemm/kronecker_matrix.cuh.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct KroneckerMatrixArguments
 {
