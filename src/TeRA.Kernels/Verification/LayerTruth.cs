@@ -20,9 +20,8 @@ internal sealed class LayerTruth(LayerData data, bool exact)
     /// <param name="backwardFactored">The same for dX.</param>
     public QuantityBound[] Bounds(bool factored, bool backwardFactored)
     {
-        QuantityBound[] forward = Bounds(factored);
-        return factored == backwardFactored ? forward
-            : [.. expected.Value.Zip(forward, Bounds(backwardFactored)).Select(triple => triple.First.Name == LayerValues.InputGradientName ? triple.Third : triple.Second)];
+        QuantityBound[] forward = Bounds(factored), backward = Bounds(backwardFactored);
+        return [.. expected.Value.Select((quantity, i) => quantity.Name == LayerValues.InputGradientName ? backward[i] : forward[i])];
     }
 
     private QuantityBound[] Bounds(bool factored)

@@ -246,7 +246,8 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
     {
         (long rows, long columns) = (s.Core.R, s.Core.S);
         double[] h = s.Contraction is { } product ? KroneckerProduct(product) : Read(s.H, rows * columns);
-        double[] core = s.Generated is { } stored ? Array.ConvertAll(Read(stored, rows * columns), value => Of(s.Core.Source.Distribution.Unit) * value) : Generate(s.Core), d = Read(s.RowScale, rows), e = Read(s.ColumnScale, columns);
+        double[] core = s.Generated is { } stored ? Array.ConvertAll(Read(stored, rows * columns), value => Of(s.Core.Source.Distribution.Unit) * value) : Generate(s.Core);
+        double[] d = Read(s.RowScale, rows), e = Read(s.ColumnScale, columns);
         var rowGradient = new double[rows];
         var columnGradient = new double[columns];
         for (long r = 0; r < rows; r++)

@@ -45,7 +45,7 @@ internal static class WgmmaThinProductRules
         bool longSum = shortSide <= LongestShortSideOfLongSums && longSide <= LongestSideOfLongSums && step.K >= LongSum;
         if (shortSide is < 1 or > LongestShortSide || (longSide < ShortestLongSide && !longSum))
         {
-            return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}, or they at most {LongestShortSideOfLongSums} and {LongestSideOfLongSums} and the sums {LongSum} long";
+            return $"{step.M}×{step.N}: one side must be at most {LongestShortSide} and the other at least {ShortestLongSide}, or they at most {LongestShortSideOfLongSums} and {LongestSideOfLongSums} with sums of at least {LongSum}";
         }
 
         if (shortSide > 128 && WgmmaProductRules.TilesOf(longSide, 128) < LeastTilesOf128)
