@@ -1,6 +1,7 @@
 using System.Text;
 using NUnit.Framework;
 using TeRA.Kernels.Tests.Support;
+using TeRA.Kernels.Verification;
 
 namespace TeRA.Kernels.Tests.Formats.Peft;
 
@@ -41,6 +42,38 @@ internal sealed class CheckpointMergeTests
             Assert.That(report.LargestRounding, Is.LessThan(2 * rounding));
             Assert.That(report.Layers.All(layer => layer.RelativeRounding < 0.1));
         });
+    }
+
+    /// <summary>The methods that PEFT lacks, held against the dense float64 reference; PEFT's own are held against PEFT's numbers by the command's tests.</summary>
+    [TestCase("tera")]
+    [TestCase("lotr, frozen sides")]
+    [TestCase("lotr, trained sides")]
+    public void Adapters_of_other_formats_than_PEFTs_are_merged_and_come_out_again(string method)
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteBase(folder["base"]);
+        TrainedModule[] written = [Trained("m.q", method, 1), Trained("m.v", method, 2)];
+        AdapterWriter.Save(folder["adapter"], written, method == "tera" ? new() : new() { Groups = [["m.q"], ["m.v"]] });
+        CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+        using (SafetensorsFile before = SafetensorsFile.Open(folder["base"]), after = SafetensorsFile.Open(folder["merged"]))
+        {
+            foreach (TrainedModule module in written)
+            {
+                LayerData data = LayerData.Normal(module.Update, 1, DType.Float32, bias: false) with
+                {
+                    Weight = [.. before.ReadSingles(module.Name + ".weight").Select(value => (double)value)],
+                    Trained = [.. module.Values.Select(values => Array.ConvertAll(values, value => (double)value))],
+                };
+                double[] expected = DenseReference.Compute(data).Merged;
+                Assert.That(expected, Is.Not.EqualTo(data.Weight).Within(0.01), "the update does something");
+                Assert.That(after.ReadSingles(module.Name + ".weight"), Is.EqualTo(expected).Within(2e-6), module.Name);
+            }
+
+            Assert.That(after.Bytes("m.o.weight").SequenceEqual(before.Bytes("m.o.weight")));
+        }
+
+        CheckpointMerge.Unmerge(folder["merged"], folder["backup"], folder["restored"]);
+        Assert.That(File.ReadAllBytes(folder["restored"]), Is.EqualTo(File.ReadAllBytes(folder["base"])));
     }
 
     [TestCase(SafetensorsDType.F32)]
@@ -215,7 +248,9 @@ internal sealed class CheckpointMergeTests
         PeftFixtures.WriteBase(folder["base"], SafetensorsDType.BF16);
         string adapter = PeftFixtures.WriteAdapter(folder, PeftFixtures.With(PeftFixtures.Lora, "bias", "\"all\""),
             [.. PeftFixtures.LoraTensors().Values, PeftFixtures.Random("base_model.model.m.q.base_layer.bias", 6), PeftFixtures.Random("base_model.model.m.o.bias", 4)]);
-        MergeReport report = CheckpointMerge.Merge(folder["base"], adapter, folder["merged"]);
+        MergeReport report = CheckpointMerge.Merge(folder["base"], adapter, folder["merged"], new MergeOptions { Backup = folder["backup"] });
+        CheckpointMerge.Unmerge(folder["merged"], folder["backup"], folder["restored"]);
+        Assert.That(File.ReadAllBytes(folder["restored"]), Is.EqualTo(File.ReadAllBytes(folder["base"])), "biases come back, too");
         using SafetensorsFile after = SafetensorsFile.Open(folder["merged"]), lora = SafetensorsFile.Open(folder["adapter/adapter_model.safetensors"]);
         Assert.Multiple(() =>
         {
@@ -297,6 +332,19 @@ internal sealed class CheckpointMergeTests
         PeftFixtures.WriteBase(folder["base"], dtype, new Dictionary<string, string> { ["custom"] = "kept" });
         PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
         return CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+    }
+
+    private static TrainedModule Trained(string module, string method, int seed)
+    {
+        (long n, long k) = (PeftFixtures.Base[module].OutFeatures, PeftFixtures.Base[module].InFeatures);
+        WeightUpdate update = method switch
+        {
+            "tera" => new TeraUpdate(n == 6 ? [2, 3] : [n], n == 6 ? [2, 2] : [2], [k], [3], seed: 9, Distribution.Uniform, 1.5),
+            "lotr, frozen sides" => new LotrUpdate(n, k, 2, LotrSides.Frozen, seed: 2 + (ulong)seed, Distribution.Uniform, scale: 3),
+            _ => new LotrUpdate(n, k, 2, LotrSides.Trained, scale: 3),
+        };
+        var random = new Random(seed);
+        return new TrainedModule(module, update, [.. update.Trained.Select(tensor => Enumerable.Range(0, (int)tensor.Count).Select(_ => random.NextSingle() + 0.5f).ToArray())]);
     }
 
     /// <summary>The most bytes that a merge of so many layers held on its device at a time.</summary>
