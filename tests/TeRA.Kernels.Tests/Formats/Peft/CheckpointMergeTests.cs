@@ -314,6 +314,43 @@ internal sealed class CheckpointMergeTests
     }
 
     [Test]
+    public void A_base_that_fits_in_part_is_refused_unless_that_is_allowed()
+    {
+        using var folder = new TemporaryFolder();
+        SafetensorsWriter.Write(folder["base"], PeftFixtures.BaseTensors().Where(source => source.Name != "m.v.weight"));
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"]), Throws.TypeOf<FileFormatException>().With.Message.Contains("\"m.v\""));
+        MergeReport report = CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], new MergeOptions { Load = new AdapterLoadOptions { Strict = false } });
+        Assert.That(report.Layers.Select(layer => layer.Module), Is.EqualTo(new[] { "m.q" }));
+    }
+
+    [Test]
+    public void Files_of_a_merged_and_an_unmerged_checkpoint_are_told_apart()
+    {
+        using var folder = new TemporaryFolder();
+        WriteShards(folder);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+        CheckpointMerge.Merge(folder["shards"], folder["adapter"], folder["merged"], new MergeOptions { Backup = folder["backup"] });
+        File.Copy(folder["shards/model-00002-of-00002.safetensors"], folder["merged/model-00002-of-00002.safetensors"], overwrite: true);
+        Assert.That(() => CheckpointMerge.Unmerge(folder["merged"], folder["backup"], folder["x"]), Rule(FileRule.CheckpointIndex));
+        Assert.That(() => CheckpointMerge.Merge(folder["merged"], folder["adapter"], folder["x"]), Rule(FileRule.CheckpointIndex));
+    }
+
+    [Test]
+    public void A_backup_does_not_stay_without_its_merge()
+    {
+        using var folder = new TemporaryFolder();
+        PeftFixtures.WriteBase(folder["base"]);
+        PeftFixtures.WriteAdapter(folder, PeftFixtures.Lora, PeftFixtures.LoraTensors().Values);
+
+        // Somebody else takes the place while the merge writes.
+        var options = new MergeOptions { Backup = folder["backup"], Progress = _ => File.WriteAllText(folder["merged"], "theirs") };
+        Assert.That(() => CheckpointMerge.Merge(folder["base"], folder["adapter"], folder["merged"], options), Throws.InstanceOf<IOException>());
+        Assert.That(File.ReadAllText(folder["merged"]), Is.EqualTo("theirs"));
+        Assert.That(folder.Names, Is.EqualTo(new[] { "adapter", "base", "merged" }));
+    }
+
+    [Test]
     public void Progress_reaches_the_end()
     {
         using var folder = new TemporaryFolder();
