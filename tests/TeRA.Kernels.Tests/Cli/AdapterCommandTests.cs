@@ -213,6 +213,11 @@ public class AdapterCommandTests
     [Platform("Linux")]
     public void An_interrupted_merge_leaves_no_file_and_exits_with_130()
     {
+        if (Interrupt.IsIgnored)
+        {
+            Assert.Ignore("SIGINT is ignored here, as in a background job of a shell, and a process started from here would ignore it, too.");
+        }
+
         using var folder = new TemporaryFolder();
         const int Layers = 48, Size = 768;
         SafetensorsWriter.Write(folder["base"], Enumerable.Range(0, Layers).Select(i => PeftFixtures.Random($"m{i}.q.weight", Size, Size)));
@@ -224,11 +229,7 @@ public class AdapterCommandTests
         using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync(), output = process.StandardOutput.ReadToEndAsync();
         Assert.That(() => Directory.GetFiles(folder[""], "merged.*.tmp"), Is.Not.Empty.After(30).Seconds.PollEvery(5).MilliSeconds);
-        using (Process signal = Process.Start("kill", ["-INT", $"{process.Id}"])!)
-        {
-            signal.WaitForExit();
-        }
-
+        Interrupt.Send(process);
         Assert.That(process.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.That(process.ExitCode, Is.EqualTo(ExitCodes.Interrupted), errors.Result);
         Assert.That(errors.Result, Does.Contain("interrupted; nothing half-written is left behind"));
