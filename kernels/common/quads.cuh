@@ -51,25 +51,31 @@ __device__ __forceinline__ void write_quad(void* tensor, i64 first, i64 count, b
     }
 }
 
+/// Eight neighbouring elements that exist, from a place that eight_aligned allows.
+template <int DType>
+__device__ __forceinline__ void read_whole_eight(const typename Element<DType>::Storage* from, float (&v)[8]) {
+    if constexpr (DType == kFloat32) {
+        const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
+        v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
+        v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
+    } else {
+        const uint4 words = *reinterpret_cast<const uint4*>(from);
+        const u32 pairs[4] = {words.x, words.y, words.z, words.w};
+#pragma unroll
+        for (int u = 0; u < 4; ++u) {
+            v[2 * u] = Element<DType>::decode(static_cast<unsigned short>(pairs[u]));
+            v[2 * u + 1] = Element<DType>::decode(static_cast<unsigned short>(pairs[u] >> 16));
+        }
+    }
+}
+
 /// Eight neighbouring elements, as read_quad reads four; `aligned`: eight_aligned, with rows of multiples of eight elements.
 template <int DType>
 __device__ __forceinline__ void read_eight(const void* tensor, i64 first, i64 count, bool aligned, float (&v)[8]) {
     using Storage = typename Element<DType>::Storage;
     const Storage* from = static_cast<const Storage*>(tensor) + first;
     if (aligned && count >= 8) {
-        if constexpr (DType == kFloat32) {
-            const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
-            v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
-            v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
-        } else {
-            const uint4 words = *reinterpret_cast<const uint4*>(from);
-            const u32 pairs[4] = {words.x, words.y, words.z, words.w};
-#pragma unroll
-            for (int u = 0; u < 4; ++u) {
-                v[2 * u] = Element<DType>::decode(static_cast<unsigned short>(pairs[u]));
-                v[2 * u + 1] = Element<DType>::decode(static_cast<unsigned short>(pairs[u] >> 16));
-            }
-        }
+        read_whole_eight<DType>(from, v);
     } else {
 #pragma unroll
         for (int u = 0; u < 8; ++u) {

@@ -8,6 +8,7 @@
 // warps are added in order. Each block writes partial sums of its own, row_partial[tile_n][r] and column_partial[tile_m][s], and
 // core_projection_sum.cu adds those. The order of every sum depends on the shape alone.
 #include "common/dtype.cuh"
+#include "common/quads.cuh"
 #include "common/reductions.cuh"
 #include "gemm/core_values.cuh"
 #include "ptx/griddepcontrol.cuh"
@@ -34,25 +35,12 @@ constexpr int kMarginalColumns = 256; // eight for each lane
 /// Eight neighbours of a row, or those `left` that it has, and zeros.
 __device__ __forceinline__ void load_eight(const Element<TERA_DTYPE>::Storage* from, bool whole, i64 left, float (&h)[8])
 {
-    using E = Element<TERA_DTYPE>;
     if (whole) {
-        if constexpr (TERA_DTYPE == kFloat32) {
-            const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
-            h[0] = low.x, h[1] = low.y, h[2] = low.z, h[3] = low.w;
-            h[4] = high.x, h[5] = high.y, h[6] = high.z, h[7] = high.w;
-        } else {
-            const uint4 packed = *reinterpret_cast<const uint4*>(from);
-            const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                h[2 * i] = E::decode(static_cast<unsigned short>(words[i]));
-                h[2 * i + 1] = E::decode(static_cast<unsigned short>(words[i] >> 16));
-            }
-        }
+        read_whole_eight<TERA_DTYPE>(from, h);
     } else {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            h[i] = i < left ? E::decode(from[i]) : 0.0f;
+            h[i] = i < left ? Element<TERA_DTYPE>::decode(from[i]) : 0.0f;
         }
     }
 }
