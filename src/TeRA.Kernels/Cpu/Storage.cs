@@ -1,3 +1,4 @@
+using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Cpu;
 
@@ -84,6 +85,21 @@ internal static unsafe class Storage
         else
         {
             RandomFactor.Fill(new Span<double>(destination, count), source, stream, first);
+        }
+    }
+
+    /// <summary>A mode's factor as F[o·In + i], whichever way it is numbered.</summary>
+    /// <param name="factor">Where it goes.</param>
+    /// <param name="spare">Room for as many numbers, used where the factor is numbered the other way.</param>
+    /// <param name="source">Where the factors come from.</param>
+    /// <param name="mode">Whose factor.</param>
+    public static void GenerateFactor<T>(T* factor, T* spare, RandomSource source, KroneckerMode mode) where T : unmanaged
+    {
+        int count = checked((int)(mode.In * mode.Out));
+        Generate(mode.Contract ? spare : factor, source, mode.Stream, 0, count);
+        for (long i = 0; mode.Contract && i < count; i++)
+        {
+            factor[(i % mode.Out * mode.In) + (i / mode.Out)] = spare[i];
         }
     }
 

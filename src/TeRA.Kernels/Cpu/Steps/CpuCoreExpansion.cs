@@ -52,7 +52,7 @@ internal sealed unsafe class CpuCoreExpansion<T> : CpuStep where T : unmanaged, 
         output = addresses[step.Output.Slot];
         rowScale = Optional(addresses, step.RowScale);
         columnScale = Optional(addresses, step.ColumnScale);
-        LoadFactor();
+        Storage.GenerateFactor(Factor, Factor + (step.First.In * step.First.Out), step.Factors, step.First);
         LoadScale(rowScale, step.RowScale, step.Core.R, RowScale);
         LoadScale(columnScale, step.ColumnScale, step.Core.S, ColumnScale);
         Pool.Run(this, 0, step.OverColumns ? Parts(rest, chunk) * Parts(step.Core.R, TurnedRows) : Parts(rest * step.Core.S, chunk));
@@ -81,19 +81,6 @@ internal sealed unsafe class CpuCoreExpansion<T> : CpuStep where T : unmanaged, 
         else
         {
             new Span<T>(scale, checked((int)count)).Fill(T.One);
-        }
-    }
-
-    /// <summary>F[o·In + i], whichever way it is numbered.</summary>
-    private void LoadFactor()
-    {
-        KroneckerMode mode = step.First;
-        int count = checked((int)(mode.In * mode.Out));
-        T* numbered = mode.Contract ? Factor + count : Factor;
-        Storage.Generate(numbered, step.Factors, mode.Stream, 0, count);
-        for (long i = 0; mode.Contract && i < count; i++)
-        {
-            Factor[(i % mode.Out * mode.In) + (i / mode.Out)] = numbered[i];
         }
     }
 

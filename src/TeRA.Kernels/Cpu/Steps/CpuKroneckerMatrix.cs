@@ -48,14 +48,7 @@ internal sealed unsafe class CpuKroneckerMatrix<T> : CpuStep where T : unmanaged
         T* numbered = Factors + places[^1] + Count(step.Modes[^1]);
         for (int m = 0; m < places.Length; m++)
         {
-            KroneckerMode mode = step.Modes[m];
-            int count = checked((int)Count(mode));
-            T* factor = Factors + places[m];
-            Storage.Generate(mode.Contract ? numbered : factor, step.Factors, mode.Stream, 0, count);
-            for (long i = 0; mode.Contract && i < count; i++)
-            {
-                factor[(i % mode.Out * mode.In) + (i / mode.Out)] = numbered[i];
-            }
+            Storage.GenerateFactor(Factors + places[m], numbered, step.Factors, step.Modes[m]);
         }
 
         Pool.Run(this, 0, Parts(step.Out, RowsPerItem));
