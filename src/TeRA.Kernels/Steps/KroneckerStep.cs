@@ -16,6 +16,12 @@ internal readonly record struct KroneckerMode(uint Stream, long FactorRows, long
 
     /// <summary>Length of the mode after it.</summary>
     public long Out => Contract ? FactorColumns : FactorRows;
+
+    /// <summary>How far apart two neighbours of the input's index are in the factor as it is numbered.</summary>
+    public long InStep => Contract ? FactorColumns : 1;
+
+    /// <summary>The same for the output's index.</summary>
+    public long OutStep => Contract ? 1 : FactorColumns;
 }
 
 /// <summary>

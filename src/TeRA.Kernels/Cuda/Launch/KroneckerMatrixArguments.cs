@@ -68,8 +68,8 @@ internal struct KroneckerMatrixArguments
         public readonly uint Stream = mode.Stream;
         public readonly WideDivisor In = new(mode.In);
         public readonly WideDivisor Out = new(mode.Out);
-        public readonly uint InStep = mode.Contract ? (uint)mode.FactorColumns : 1;
-        public readonly uint OutStep = mode.Contract ? 1 : (uint)mode.FactorColumns;
+        public readonly uint InStep = (uint)mode.InStep;
+        public readonly uint OutStep = (uint)mode.OutStep;
         public readonly uint Place = place;
     }
 
