@@ -6,6 +6,8 @@ internal static class ElementGrid
     /// <summary>Threads of every block of these kernels.</summary>
     public const int Threads = 256;
 
+    private const int Warp = 32;
+
     /// <summary>The element types that these kernels are compiled for.</summary>
     public static readonly DType[] DTypes = [DType.Float32, DType.BFloat16, DType.Float16];
 
@@ -22,6 +24,17 @@ internal static class ElementGrid
 
     /// <summary>Blocks of a kernel whose threads take four elements each.</summary>
     public static uint QuadBlocks(CudaDevice device, CudaKernel kernel, long count) => Blocks(device, kernel, DivideUp(count, 4), Threads);
+
+    /// <summary>Cuts rows of a matrix into tiles of about the same number of columns.</summary>
+    /// <param name="columns">At least one.</param>
+    /// <param name="perThread">Columns of a thread.</param>
+    /// <param name="about">How many tiles; rounding up to whole warps may leave fewer.</param>
+    /// <returns>Threads along a row, a multiple of a warp's, and the tiles.</returns>
+    public static (int Width, long Tiles) RowTiles(long columns, int perThread, long about)
+    {
+        int width = (int)DivideUp(DivideUp(columns, about), perThread * Warp) * Warp;
+        return (width, DivideUp(columns, perThread * width));
+    }
 
     /// <summary>⌈value/unit⌉.</summary>
     public static long DivideUp(long value, long unit) => (value / unit) + (value % unit == 0 ? 0 : 1);

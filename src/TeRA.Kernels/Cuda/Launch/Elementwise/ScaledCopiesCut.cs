@@ -11,7 +11,6 @@ namespace TeRA.Kernels.Cuda;
 internal readonly record struct ScaledCopiesCut(int Width, int Depth, long Tiles, long PartRows, long Parts)
 {
     private const int ThreadColumns = 8;
-    private const int Warp = 32;
 
     // Of rows, so that stores begin early.
     private const int MostRounds = 4;
@@ -26,9 +25,8 @@ internal readonly record struct ScaledCopiesCut(int Width, int Depth, long Tiles
     public static ScaledCopiesCut Of(ScaledCopiesStep step, int processors)
     {
         long columns = Math.Max(step.Columns, 1), rows = Math.Max(step.Rows, 1), copies = Math.Max(step.Copies, 1);
-        long tiles = ElementGrid.DivideUp(columns, ThreadColumns * ElementGrid.Threads);
-        int width = (int)ElementGrid.DivideUp(ElementGrid.DivideUp(columns, tiles), ThreadColumns * Warp) * Warp, depth = ElementGrid.Threads / width;
-        tiles = ElementGrid.DivideUp(columns, ThreadColumns * width);
+        (int width, long tiles) = ElementGrid.RowTiles(columns, ThreadColumns, ElementGrid.DivideUp(columns, ThreadColumns * ElementGrid.Threads));
+        int depth = ElementGrid.Threads / width;
         long wanted = Math.Max(BlocksPerProcessor * (long)processors / (tiles * copies), 1);
         long partRows = Math.Min(ElementGrid.DivideUp(ElementGrid.DivideUp(rows, wanted), depth), MostRounds) * depth;
         return new ScaledCopiesCut(width, depth, tiles, partRows, ElementGrid.DivideUp(rows, partRows));

@@ -39,9 +39,9 @@ internal readonly record struct ScaledCopiesGradientCut(int Width, int Depth, lo
     public static ScaledCopiesGradientCut Of(ScaledCopiesGradientStep step)
     {
         long columns = Math.Max(step.Columns, 1), rows = Math.Max(step.Rows, 1), copies = Math.Max(step.Copies, 1);
-        long tiles = columns <= Quad * MostThreads ? 1 : ElementGrid.DivideUp(columns, Quad * ThreadsOfTile);
-        int width = (int)ElementGrid.DivideUp(ElementGrid.DivideUp(columns, tiles), Quad * Warp) * Warp, depth = (tiles == 1 ? MostThreads : ThreadsOfTile) / width;
-        tiles = ElementGrid.DivideUp(columns, Quad * width);
+        bool whole = columns <= Quad * MostThreads;
+        (int width, long tiles) = ElementGrid.RowTiles(columns, Quad, whole ? 1 : ElementGrid.DivideUp(columns, Quad * ThreadsOfTile));
+        int depth = (whole ? MostThreads : ThreadsOfTile) / width;
         long wanted = Math.Max(WantedBlocks / (tiles * copies), 1);
         long partRows = Math.Clamp(ElementGrid.DivideUp(rows, wanted), depth, MostPartRows);
         depth = (int)Math.Min(depth, ElementGrid.DivideUp(partRows, RowsAtOnce));
