@@ -61,9 +61,8 @@ internal static class ReportCommands
         command.SetAction(result =>
         {
             string path = result.GetValue(file)!;
-            (ResultFile<LayerRow>? ours, ResultFile<PeerRow>? theirs) = Read(result);
+            (ResultFile<LayerRow> ours, ResultFile<PeerRow>? theirs) = ReadMeasured(result);
             string folder = result.GetValue(Results)!;
-            ours = ours ?? throw new FileNotFoundException($"There is no *-layers.json in {folder}. Run 'layers --json' first.");
             Linked<ProductRow>? products = ResultFile.Newest(folder, "products") is { } found
                 ? new(ResultFile.Read<ProductRow>(found), Link(Path.ChangeExtension(found, ".txt"))) : null;
             string text = ReadmeTable.Insert(File.ReadAllText(path), ReadmeTable.Render(ours, theirs, products, Link(Path.Combine(folder, PlotName))));
@@ -77,7 +76,7 @@ internal static class ReportCommands
     private static void Predict(ParseResult result, string? into)
     {
         string folder = result.GetValue(Results)!;
-        ResultFile<LayerRow> ours = Read(result).Ours ?? throw new FileNotFoundException($"There is no *-layers.json in {folder}. Run 'layers --json' first.");
+        ResultFile<LayerRow> ours = ReadMeasured(result).Ours;
         string table = Predictions.Render([.. Predictions.Layers(ours.Rows)], ours.Circumstances);
         if (into is not null)
         {
@@ -90,6 +89,12 @@ internal static class ReportCommands
         {
             Predictions.Print(Console.Out, Predictions.Steps(ResultFile.Read<StepRow>(steps).Rows));
         }
+    }
+
+    private static (ResultFile<LayerRow> Ours, ResultFile<PeerRow>? Theirs) ReadMeasured(ParseResult result)
+    {
+        (ResultFile<LayerRow>? ours, ResultFile<PeerRow>? theirs) = Read(result);
+        return (ours ?? throw new FileNotFoundException($"There is no *-layers.json in {result.GetValue(Results)}. Run 'layers --json' first."), theirs);
     }
 
     private static (ResultFile<LayerRow>? Ours, ResultFile<PeerRow>? Theirs) Read(ParseResult result)
