@@ -146,6 +146,7 @@ internal static class PlanCommand
         ["forward"] = Pass(plan.Forward, plan.ForwardSeconds, plan.ForwardLaunches, plan.ForwardKernels),
         ["backward"] = Pass(plan.Backward, plan.BackwardSeconds, plan.BackwardLaunches, plan.BackwardKernels),
         ["scratch_bytes_shared"] = plan.ScratchBytes,
+        ["scratch_bytes_shared_unaligned"] = plan.UnalignedScratchBytes,
         ["kept_bytes_per_context"] = plan.KeptBytes,
         ["predicted_seconds"] = plan.Seconds,
     };
@@ -158,6 +159,13 @@ internal static class PlanCommand
             ["kernel"] = i < kernels.Length ? kernels[i] : null,
             ["operations"] = step.Operations,
             ["bytes"] = step.Bytes,
+        })]),
+        ["scratch"] = new JsonArray([.. pass.Buffers.Where(buffer => buffer.Role == BufferRole.Scratch).Select(buffer => new JsonObject
+        {
+            ["name"] = buffer.Name,
+            ["bytes"] = buffer.ByteCount,
+            ["in"] = buffer.Host is { } host ? pass.Buffers[host].Name : "scratch",
+            ["offset"] = buffer.Offset,
         })]),
         ["launches"] = launches,
         ["operations"] = pass.Operations,

@@ -6,8 +6,9 @@ namespace TeRA.Kernels;
 /// <summary>
 /// A frozen linear layer with a trained weight update: Y = X·W0ᵀ + b + α·X·ΔWᵀ, forward and backward, for any graph.
 /// The first call with a number of tokens plans and compiles; later calls bind addresses and submit work: no allocation, no
-/// synchronisation, fit for capture in a CUDA graph (after one eager call on the same stream, which allocates the stream's scratch).
-/// Parameter gradients accumulate, activation gradients overwrite.
+/// synchronisation, fit for capture in a CUDA graph (after one eager call on the same stream with the same tensors, which allocates the stream's scratch).
+/// Parameter gradients accumulate, activation gradients overwrite. What a call writes may hold its scratch until then: y, dx and a merged weight are undefined
+/// until the call's work is done, and after a call that failed.
 /// Calls may come from any thread; two calls at a time need two contexts, and their own streams or order.
 /// </summary>
 /// <example>
@@ -161,7 +162,7 @@ public sealed class AdaptedLinear : IDisposable
 
     /// <summary>y = x·W0ᵀ + b + Σ α·x·ΔWᵀ over the enabled adapters.</summary>
     /// <param name="x">[…, K].</param>
-    /// <param name="y">[…, N] with as many rows, overwritten; it must not overlap x, W0 or b.</param>
+    /// <param name="y">[…, N] with as many rows, overwritten; it must not overlap x, W0, b or what the layer was given.</param>
     /// <param name="context">Keeps what backward needs; null when no backward follows.</param>
     /// <param name="stream">Where the work goes.</param>
     /// <exception cref="ArgumentException">A shape, dtype or device does not fit, or tensors overlap; nothing was written.</exception>
@@ -178,6 +179,7 @@ public sealed class AdaptedLinear : IDisposable
         Arguments.CheckDistinct(y, nameof(y), Bias, "the layer's bias");
 
         LayerConfiguration configuration = Configuration;
+        CheckStored(y, nameof(y), configuration);
         LayerProgram program = configuration.Program(tokens, context is not null, context?.InputGradient ?? false, options.Path);
         context?.Prepare(this, program);
         var call = new CallAddresses(AddressOf(x), AddressOf(y), 0, 0, context?.Address ?? 0);
@@ -192,7 +194,7 @@ public sealed class AdaptedLinear : IDisposable
     /// </param>
     /// <param name="x">The forward's input, unchanged.</param>
     /// <param name="dy">The gradient of the loss with respect to y, […, N].</param>
-    /// <param name="dx">[…, K], overwritten, not overlapping the others; null when not wanted.</param>
+    /// <param name="dx">[…, K], overwritten, not overlapping the others, W0 or what the layer was given; null when not wanted.</param>
     /// <param name="stream">Where the work goes.</param>
     /// <exception cref="ArgumentException">A shape, dtype or device does not fit, or tensors overlap; nothing was written.</exception>
     /// <exception cref="InvalidOperationException">The context holds no forward of this layer.</exception>
@@ -210,12 +212,13 @@ public sealed class AdaptedLinear : IDisposable
 
         Arguments.CheckPlace(dy, nameof(dy), Device, Weight.DType);
         Arguments.CheckRows(dy, nameof(dy), tokens, OutFeatures);
+        LayerConfiguration configuration = context.Configuration!;
         if (dx is not null)
         {
             CheckInputGradient(dx, x, dy, tokens);
+            CheckStored(dx, nameof(dx), configuration);
         }
 
-        LayerConfiguration configuration = context.Configuration!;
         LayerProgram program = configuration.BackwardOf(forward, dx is not null);
         var call = new CallAddresses(AddressOf(x), 0, AddressOf(dy), dx is null ? 0 : AddressOf(dx), context.Address);
         program.Backward.Run(configuration.Addresses, call, Device.Scratch.Of(stream), stream);
@@ -224,7 +227,7 @@ public sealed class AdaptedLinear : IDisposable
     /// <summary>Writes Σ α·ΔW over the enabled adapters: what <see cref="Merge"/> adds to W0, rounded once to the weight's dtype.</summary>
     /// <param name="delta">[N, K] in the weight's dtype, overwritten.</param>
     /// <param name="stream">Where the work goes.</param>
-    /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight.</exception>
+    /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight or what the layer was given.</exception>
     public void MaterializeDelta(Tensor delta, StreamHandle stream = default)
     {
         CheckTarget(delta, nameof(delta));
@@ -240,7 +243,7 @@ public sealed class AdaptedLinear : IDisposable
     /// <summary>Writes W0 + Σ α·ΔW over the enabled adapters: a plain layer with this weight gives the same y without an adapter.</summary>
     /// <param name="into">[N, K] in the weight's dtype, overwritten; not W0 itself, which this layer goes on using.</param>
     /// <param name="stream">Where the work goes.</param>
-    /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight.</exception>
+    /// <exception cref="ArgumentException">The shape, dtype or device does not fit, or it overlaps the weight or what the layer was given.</exception>
     public void Merge(Tensor into, StreamHandle stream = default)
     {
         CheckTarget(into, nameof(into));
@@ -330,6 +333,15 @@ public sealed class AdaptedLinear : IDisposable
         Arguments.CheckPlace(target, name, Device, Weight.DType);
         Arguments.CheckMatrix(target, name, OutFeatures, InFeatures);
         Arguments.CheckDistinct(target, name, Weight, "the layer's weight");
+        CheckStored(target, name, Configuration);
+    }
+
+    private static void CheckStored(Tensor output, string name, LayerConfiguration configuration)
+    {
+        foreach (Tensor stored in configuration.Addresses.Stored)
+        {
+            Arguments.CheckDistinct(output, name, stored, "a tensor that the layer was given");
+        }
     }
 
     private void CheckUpdate(WeightUpdate update, string name)

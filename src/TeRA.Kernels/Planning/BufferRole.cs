@@ -33,7 +33,9 @@ public enum BufferRole
     /// <summary>A frozen tensor that the layer was given beside its weight.</summary>
     Stored,
 
-    /// <summary>Shared scratch of the device and the stream: alive within one forward or one backward.</summary>
+    /// <summary>
+    /// Alive within one forward or one backward: in the shared scratch of the device and the stream, or in the memory of what the pass computes, until that is written.
+    /// </summary>
     Scratch,
 
     /// <summary>In the context: written by forward, read by backward.</summary>

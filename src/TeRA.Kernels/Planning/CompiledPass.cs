@@ -21,18 +21,21 @@ internal sealed record LayerAddresses(Tensor Weight, Tensor? Bias, Parameter[] P
 /// <summary>A pass made ready for one device. Running it binds addresses and submits the steps; nothing is allocated.</summary>
 internal sealed class CompiledPass
 {
-    private readonly PlanBuffer[] buffers;
+    private readonly Table aligned;
+    private readonly Table unaligned;
+    private readonly int? host;
     private readonly CompiledStep[] steps;
-    private readonly long scratchBytes;
 
     /// <summary>Compiles every step.</summary>
     public CompiledPass(Device device, LayerPass pass)
     {
-        buffers = [.. pass.Buffers];
+        aligned = new Table([.. pass.Buffers], ScratchLayout.Align(pass.ScratchBytes));
+        unaligned = pass.Unaligned is { } other ? new Table([.. other.Buffers], ScratchLayout.Align(other.ScratchBytes)) : aligned;
+        host = pass.Buffers.FirstOrDefault(buffer => buffer.Host is not null)?.Host;
         steps = [.. pass.Steps.Select(device.Compile)];
-        scratchBytes = ScratchLayout.Align(pass.ScratchBytes);
         WorkspaceBytes = steps.Select(step => step.WorkspaceBytes).DefaultIfEmpty(0).Max();
-        ReservedBytes = scratchBytes + WorkspaceBytes;
+        ReservedBytes = aligned.ScratchBytes + WorkspaceBytes;
+        UnalignedReservedBytes = unaligned.ScratchBytes + WorkspaceBytes;
     }
 
     /// <summary>Largest workspace of a step; it lies behind the scratch.</summary>
@@ -40,6 +43,9 @@ internal sealed class CompiledPass
 
     /// <summary>Scratch that a run reserves. Both passes of a program reserve what the larger one needs: growing between them would leave the smaller block behind.</summary>
     public long ReservedBytes { get; set; }
+
+    /// <summary>The same for a run whose output starts at no multiple of 256 bytes.</summary>
+    public long UnalignedReservedBytes { get; set; }
 
     /// <summary>Kernels launched.</summary>
     public int Launches => steps.Sum(step => step.Launches);
@@ -50,13 +56,17 @@ internal sealed class CompiledPass
     /// <summary>Submits all steps, with the arena's lock held: the scratch belongs to this pass until its last step is submitted.</summary>
     public void Run(LayerAddresses layer, in CallAddresses call, ScratchArena arena, StreamHandle stream)
     {
-        Span<nint> addresses = stackalloc nint[buffers.Length];
+        nint output = host is { } slot ? AddressOf(aligned.Buffers[slot], layer, call, default) : 0;
+        bool isAligned = output % (nint)ScratchLayout.Alignment == 0;
+        Table table = isAligned ? aligned : unaligned;
+        Span<nint> addresses = stackalloc nint[table.Buffers.Length];
         lock (arena)
         {
-            arena.Reserve(ReservedBytes);
-            for (int slot = 0; slot < addresses.Length; slot++)
+            arena.Reserve(isAligned ? ReservedBytes : UnalignedReservedBytes);
+            var scratch = new ScratchAddresses(arena.Address, arena.Address + (nint)table.ScratchBytes, (nint)ScratchLayout.Align(output));
+            for (int i = 0; i < addresses.Length; i++)
             {
-                addresses[slot] = AddressOf(buffers[slot], layer, call, arena.Address);
+                addresses[i] = AddressOf(table.Buffers[i], layer, call, scratch);
             }
 
             foreach (CompiledStep step in steps)
@@ -66,10 +76,10 @@ internal sealed class CompiledPass
         }
     }
 
-    private nint AddressOf(PlanBuffer buffer, LayerAddresses layer, in CallAddresses call, nint scratch) => buffer.Role switch
+    private static nint AddressOf(PlanBuffer buffer, LayerAddresses layer, in CallAddresses call, in ScratchAddresses scratch) => buffer.Role switch
     {
-        BufferRole.Workspace => scratch + (nint)scratchBytes,
-        BufferRole.Scratch => scratch + (nint)buffer.Offset,
+        BufferRole.Workspace => scratch.Workspace,
+        BufferRole.Scratch => (buffer.Host is null ? scratch.Arena : scratch.Output) + (nint)buffer.Offset,
         BufferRole.Kept => call.Kept + (nint)buffer.Offset,
         BufferRole.Input => call.Input,
         BufferRole.Output => call.Output,
@@ -82,4 +92,10 @@ internal sealed class CompiledPass
         BufferRole.Stored => layer.Stored[buffer.Index].Address,
         _ => throw new NotSupportedException($"{buffer.Role} is no role that a call binds."),
     };
+
+    /// <summary>What the slots mean, and the bytes of scratch before the workspace.</summary>
+    private sealed record Table(PlanBuffer[] Buffers, long ScratchBytes);
+
+    /// <summary>First bytes of a run's scratch, of the workspace behind it, and of what its output lends until it is written.</summary>
+    private readonly record struct ScratchAddresses(nint Arena, nint Workspace, nint Output);
 }

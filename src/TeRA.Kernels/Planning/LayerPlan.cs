@@ -55,6 +55,12 @@ public sealed record LayerPlan
     /// <summary>Bytes of scratch that this plan needs and that all layers of a device and stream share; with the steps' workspace once compiled.</summary>
     public long ScratchBytes => Math.Max(Forward.ScratchBytes, Backward.ScratchBytes) + WorkspaceBytes;
 
+    /// <summary>
+    /// As <see cref="ScratchBytes"/>, for Y and dX that start at no multiple of 256 bytes. It is more only where they have just the room that scratch takes in their
+    /// memory before they are written.
+    /// </summary>
+    public long UnalignedScratchBytes => Math.Max(Forward.UnalignedScratchBytes, Backward.UnalignedScratchBytes) + WorkspaceBytes;
+
     /// <summary>Bytes that each context of this layer holds from forward to backward.</summary>
     public long KeptBytes { get; }
 

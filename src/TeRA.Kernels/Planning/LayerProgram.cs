@@ -23,6 +23,7 @@ internal sealed class LayerProgram
             WorkspaceBytes = Math.Max(Forward.WorkspaceBytes, Backward.WorkspaceBytes),
         };
         Forward.ReservedBytes = Backward.ReservedBytes = Plan.ScratchBytes;
+        Forward.UnalignedReservedBytes = Backward.UnalignedReservedBytes = Plan.UnalignedScratchBytes;
     }
 
     /// <summary>The plan, with what the device made of it.</summary>

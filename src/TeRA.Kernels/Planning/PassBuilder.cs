@@ -111,18 +111,34 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
     /// <summary>The pass, with its scratch placed.</summary>
     public LayerPass Build()
     {
-        List<PlanBuffer> scratch = buffers.FindAll(buffer => buffer.Role == BufferRole.Scratch);
         int[][] touched = [.. steps.Select(step => StepSlots.Of(step).ToArray())];
-        (long[] offsets, long total) = ScratchLayout.Place([.. scratch.Select(buffer => new ScratchLayout.Request(
+        LayerPass anywhere = Build(touched, ScratchLayout.Alignment), aligned = Build(touched, 0);
+        return aligned.ScratchBytes < anywhere.ScratchBytes ? aligned with { Unaligned = anywhere } : anywhere;
+    }
+
+    private LayerPass Build(int[][] touched, long skipped)
+    {
+        PlanBuffer? output = buffers.Find(buffer => buffer.Role is BufferRole.Output or BufferRole.InputGradient);
+        List<PlanBuffer> scratch = buffers.FindAll(buffer => buffer.Role == BufferRole.Scratch);
+        BorrowedOutput.Placement placement = Borrowed(output, touched, skipped).Place([.. scratch.Select(buffer => new ScratchLayout.Request(
             buffer.ByteCount,
             Array.FindIndex(touched, slots => slots.Contains(buffer.Slot)),
             Array.FindLastIndex(touched, slots => slots.Contains(buffer.Slot))))]);
+        List<PlanBuffer> placed = [.. buffers];
         for (int i = 0; i < scratch.Count; i++)
         {
-            buffers[scratch[i].Slot] = scratch[i] with { Offset = offsets[i] };
+            (long offset, bool inOutput) = placement.Places[i];
+            placed[scratch[i].Slot] = scratch[i] with { Offset = offset, Host = inOutput ? output!.Slot : null };
         }
 
-        return new LayerPass([.. steps], [.. buffers], total);
+        return new LayerPass([.. steps], [.. placed], placement.ArenaBytes);
+    }
+
+    /// <summary>What may be borrowed of the output, from its first aligned byte. A step that adds to what lies there names it twice: then it is not the pass's own yet.</summary>
+    private static BorrowedOutput Borrowed(PlanBuffer? output, int[][] touched, long skipped)
+    {
+        int first = output is null ? -1 : Array.FindIndex(touched, slots => slots.Contains(output.Slot));
+        return first < 0 || touched[first].Count(slot => slot == output!.Slot) > 1 ? BorrowedOutput.None : new BorrowedOutput(output!.ByteCount - skipped, first);
     }
 
     private double Seconds() => steps.Sum(step => CostModel.Seconds(step, Traits));

@@ -11,8 +11,11 @@ public sealed record PlanBuffer(int Slot, string Name, DType DType, long Count, 
     /// <summary>Which parameter, for <see cref="BufferRole.Parameter"/> and <see cref="BufferRole.ParameterGradient"/>.</summary>
     public int Index { get; init; }
 
-    /// <summary>First byte within the scratch or the context.</summary>
+    /// <summary>First byte within the scratch or the context; for a buffer with a <see cref="Host"/>, from that one's first byte at a multiple of 256.</summary>
     public long Offset { get; init; }
+
+    /// <summary>For scratch in the memory of the pass's own output, until that is written: the output's slot. Null for all other buffers.</summary>
+    public int? Host { get; init; }
 
     /// <summary>Bytes.</summary>
     public long ByteCount => checked(Count * DType.Size());

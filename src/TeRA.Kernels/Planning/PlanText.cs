@@ -31,6 +31,13 @@ internal static class PlanText
 
         string kept = plan.Kept.IsEmpty ? "" : $" ({string.Join(", ", plan.Kept.Select(buffer => buffer.Name))})";
         text.AppendLine($"memory: scratch {Size(plan.ScratchBytes)}, shared by all layers; kept for backward {Size(plan.KeptBytes)}{kept}");
+        AppendScratch(text, "forward", plan.Forward);
+        AppendScratch(text, "backward", plan.Backward);
+        if (plan.UnalignedScratchBytes > plan.ScratchBytes)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  scratch {Size(plan.UnalignedScratchBytes)} where Y or dX starts at no multiple of {ScratchLayout.Alignment} bytes");
+        }
+
         return text.ToString();
     }
 
@@ -71,6 +78,18 @@ internal static class PlanText
             text.AppendLine(kernels.IsEmpty ? "" : $"  [{kernels[i]}]");
         }
     }
+
+    private static void AppendScratch(StringBuilder text, string name, LayerPass pass)
+    {
+        string[] places = [.. pass.Buffers.Where(buffer => buffer.Role == BufferRole.Scratch).GroupBy(buffer => buffer.Host).OrderBy(group => group.Key)
+            .Select(group => $"{string.Join(", ", group.Select(buffer => $"{buffer.Name} {Size(buffer.ByteCount)}"))} {Place(pass, group.Key)}")];
+        if (places.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {name}: {string.Join("; ", places)}");
+        }
+    }
+
+    private static string Place(LayerPass pass, int? host) => host is { } slot ? $"in {pass.Buffers[slot].Name} until it is written" : "in the scratch";
 
     private static string Count(double value) => value switch
     {

@@ -1,6 +1,9 @@
 namespace TeRA.Kernels.Planning;
 
-/// <summary>Places scratch buffers so that those alive at the same time don't overlap: first fit, in order of first use.</summary>
+/// <summary>
+/// Places scratch buffers so that those alive at the same time don't overlap: each at the first offset that fits, in order of first use or in order of size, whichever
+/// takes less.
+/// </summary>
 internal static class ScratchLayout
 {
     /// <summary>Every buffer starts at a multiple of it.</summary>
@@ -15,27 +18,40 @@ internal static class ScratchLayout
     /// <summary>An offset for each request, and the bytes of all.</summary>
     public static (long[] Offsets, long Total) Place(IReadOnlyList<Request> requests)
     {
+        IEnumerable<int> all = Enumerable.Range(0, requests.Count);
+        (long[] Offsets, long Total) byUse = Place(requests, [.. all.OrderBy(i => requests[i].First)]);
+        (long[] Offsets, long Total) bySize = Place(requests, [.. all.OrderByDescending(i => requests[i].Bytes)]);
+        return bySize.Total < byUse.Total ? bySize : byUse;
+    }
+
+    private static (long[] Offsets, long Total) Place(IReadOnlyList<Request> requests, int[] order)
+    {
         var offsets = new long[requests.Count];
         long total = 0;
-        foreach (int i in Enumerable.Range(0, requests.Count).OrderBy(i => requests[i].First))
+        for (int i = 0; i < order.Length; i++)
         {
-            offsets[i] = FirstFit(requests, offsets, i);
-            total = Math.Max(total, offsets[i] + Align(requests[i].Bytes));
+            offsets[order[i]] = FirstFit(requests, offsets, order.AsSpan(0, i), requests[order[i]]);
+            total = Math.Max(total, offsets[order[i]] + Align(requests[order[i]].Bytes));
         }
 
         return (offsets, total);
     }
 
-    private static long FirstFit(IReadOnlyList<Request> requests, long[] offsets, int wanted)
+    private static long FirstFit(IReadOnlyList<Request> requests, long[] offsets, ReadOnlySpan<int> placed, Request wanted)
     {
-        Request request = requests[wanted];
-        long offset = 0;
-        IEnumerable<int> neighbours = Enumerable.Range(0, requests.Count)
-            .Where(other => IsPlacedBefore(requests, other, wanted) && requests[other].Last >= request.First)
-            .OrderBy(other => offsets[other]);
-        foreach (int other in neighbours)
+        List<int> neighbours = [];
+        foreach (int other in placed)
         {
-            if (offset + Align(request.Bytes) <= offsets[other])
+            if (requests[other].First <= wanted.Last && wanted.First <= requests[other].Last)
+            {
+                neighbours.Add(other);
+            }
+        }
+
+        long offset = 0;
+        foreach (int other in neighbours.OrderBy(other => offsets[other]))
+        {
+            if (offset + Align(wanted.Bytes) <= offsets[other])
             {
                 break;
             }
@@ -45,7 +61,4 @@ internal static class ScratchLayout
 
         return offset;
     }
-
-    private static bool IsPlacedBefore(IReadOnlyList<Request> requests, int other, int wanted) =>
-        requests[other].First < requests[wanted].First || (requests[other].First == requests[wanted].First && other < wanted);
 }

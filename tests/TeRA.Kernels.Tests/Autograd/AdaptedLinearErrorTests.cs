@@ -51,6 +51,21 @@ internal sealed class AdaptedLinearErrorTests
     }
 
     [Test]
+    public void Overlapping_output_and_given_tensor()
+    {
+        var update = new VeraUpdate(6, 5, 3, FrozenBases.Given(DType.Float32, [3, 5], [6, 3]));
+        using Tensor memory = device.Allocate(DType.Float32, 60), left = device.Allocate(DType.Float32, 6, 3);
+        memory.Clear();
+        Tensor given = memory.Slice(30, 3, 5);
+        using var layer = new AdaptedLinear(device, fixture.Weight, null, update, given: new GivenTensors { Stored = [given, left] });
+        using var context = new LayerContext();
+        Refused(() => layer.Forward(fixture.X, memory.Slice(10, 4, 6), context), null, "y overlaps a tensor that the layer was given");
+        layer.Forward(fixture.X, memory.Slice(0, 4, 6), context);
+        Refused(() => layer.Backward(context, fixture.X, fixture.OutputGradient, memory.Slice(40, 4, 5)), null, "dx overlaps a tensor that the layer was given");
+        Refused(() => layer.Merge(memory.Slice(15, 6, 5)), null, "into overlaps a tensor that the layer was given");
+    }
+
+    [Test]
     public void Backward_without_its_forward()
     {
         using var unused = new LayerContext();

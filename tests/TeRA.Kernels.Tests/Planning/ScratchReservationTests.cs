@@ -23,6 +23,25 @@ public class ScratchReservationTests
         Assert.That(growing, Is.GreaterThan(0), "a backward must need more than its forward, or nothing is tested");
     }
 
+    [Test]
+    public void An_output_at_an_odd_address_reserves_what_the_plan_states_for_it()
+    {
+        // 64 tokens of a 64×64 layer: Y and dX have just the room that T takes.
+        using var device = new CpuDevice(1);
+        using Tensor weight = Zeros(device, 64, 64), x = Zeros(device, 64, 64), y = Zeros(device, 65, 64), dx = Zeros(device, 65, 64);
+        using var layer = new AdaptedLinear(device, weight, null, new TeraUpdate([8, 8], [8, 8], [8, 8], [8, 8]), new AdaptedLinearOptions { Path = ExecutionPath.Merged });
+        using var context = new LayerContext();
+        LayerPlan plan = layer.Plan(64);
+        ScratchArena arena = device.Scratch.Of(default);
+        layer.Forward(x, y.Slice(0, 64, 64), context);
+        layer.Backward(context, x, x, dx.Slice(64, 64, 64));
+        Assert.That(arena.Capacity, Is.EqualTo(plan.ScratchBytes), "one row further is a multiple of 256 bytes too");
+        layer.Forward(x, y.Slice(1, 64, 64), context);
+        Assert.That(arena.Capacity, Is.EqualTo(plan.UnalignedScratchBytes).And.GreaterThan(plan.ScratchBytes));
+        layer.Backward(context, x, x, dx.Slice(63, 64, 64));
+        Assert.That(arena.Capacity, Is.EqualTo(plan.UnalignedScratchBytes));
+    }
+
     private static bool Check(WeightUpdate update, ExecutionPath path)
     {
         using var device = new CpuDevice(1);
