@@ -120,6 +120,19 @@ public class CommandTests
     }
 
     [Test]
+    public void Plan_says_where_scratch_lies()
+    {
+        CommandLine run = CommandLine.Run("plan", "--out", "4096", "--in", "4096", "--tokens", "4096", "--rank", "4096", "--device", "h100", "--json");
+        foreach ((string pass, string output) in new[] { ("forward", "Y"), ("backward", "dX") })
+        {
+            var places = run.Json[pass]!["scratch"]!.AsArray().ToDictionary(buffer => (string)buffer!["name"]!, buffer => (string)buffer!["in"]!);
+            Assert.That((places["W"], places["T"]), Is.EqualTo(("scratch", output)));
+        }
+
+        Assert.That((long)run.Json["scratch_bytes_shared_unaligned"]!, Is.GreaterThan((long)run.Json["scratch_bytes_shared"]!), "T takes all of Y");
+    }
+
+    [Test]
     public void An_unknown_dtype_is_refused_by_its_own_option()
     {
         CommandLine run = CommandLine.Run("inspect", "nowhere", "--drawn-as", "float8");
