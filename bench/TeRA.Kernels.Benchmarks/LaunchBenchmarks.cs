@@ -1,18 +1,25 @@
 using System.Diagnostics.CodeAnalysis;
 using BenchmarkDotNet.Attributes;
+using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Benchmarks;
 
-/// <summary>The same on a GPU, with the floor beside it: one kernel launch, and the replay of the whole step as a CUDA graph.</summary>
+/// <summary>
+/// The same on a GPU, with the floors beside it: one kernel launch, the driver's own call for that launch, and the replay of the whole step as a CUDA graph.
+/// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "BenchmarkDotNet derives from the class and calls its global cleanup, which disposes them.")]
-public class LaunchBenchmarks : HostBenchmarks
+public unsafe class LaunchBenchmarks : HostBenchmarks
 {
+    private const uint Threads = 256;
+
     private readonly nint[] addresses = [0, 0];
     private CompiledStep kernel = null!;
     private Tensor number = null!;
     private CudaStream stream = null!;
     private CudaGraph graph = null!;
+    private CudaKernel bare = null!;
+    private nint defaultStream;
 
     /// <inheritdoc/>
     public override void Prepare()
@@ -22,6 +29,8 @@ public class LaunchBenchmarks : HostBenchmarks
         number = device.Allocate(DType.Float32, 1);
         kernel = device.Compile(new FillRandomStep(new Operand(1, DType.Float32), new CoreSource(new RandomSource(1, Distribution.Normal), 0, 1, 1)) { Label = "launch" });
         addresses[1] = number.Address;
+        bare = device.Kernels.Load(FillRandomLauncher.Variants.First());
+        defaultStream = device.DefaultStream.Value;
         stream = device.CreateStream();
         SubmitStep(stream);
         stream.Synchronize();
@@ -37,6 +46,25 @@ public class LaunchBenchmarks : HostBenchmarks
         for (int i = 0; i < Calls; i++)
         {
             kernel.Run(addresses, default);
+        }
+    }
+
+    /// <summary>Submits the same kernel, with nothing to write, by the driver's function itself.</summary>
+    [Benchmark(OperationsPerInvoke = Calls)]
+    public void Driver()
+    {
+        DriverTable driver = ((CudaDevice)Device).Context.Driver;
+        byte* arguments = stackalloc byte[bare.ArgumentBytes];
+        new Span<byte>(arguments, bare.ArgumentBytes).Clear();
+        var overlap = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, Value = 1 };
+        var config = new LaunchConfig
+        {
+            GridX = 1, GridY = 1, GridZ = 1, BlockX = Threads, BlockY = 1, BlockZ = 1, Stream = defaultStream, Attributes = &overlap, AttributeCount = 1,
+        };
+        void* pointer = arguments;
+        for (int i = 0; i < Calls; i++)
+        {
+            driver.cuLaunchKernelEx(&config, bare.Function, &pointer, null);
         }
     }
 

@@ -17,7 +17,7 @@ internal static class HostCommand
     /// <summary>The command.</summary>
     public static Command Create()
     {
-        var command = new Command("host", "Nanoseconds and managed bytes of a forward, a backward, a kernel launch and a graph replay on the host, by BenchmarkDotNet.") { DeviceOptions.JsonOption };
+        var command = new Command("host", "Nanoseconds and managed bytes of a forward, a backward, a kernel launch, the driver's part of it and a graph replay on the host, by BenchmarkDotNet.") { DeviceOptions.JsonOption };
         command.SetAction(result => Run(result.GetValue(DeviceOptions.JsonOption)));
         return command;
     }

@@ -32,6 +32,9 @@ internal sealed unsafe class CudaKernel
         ArgumentBytes = ReadArgumentBytes();
     }
 
+    /// <summary>The driver's handle.</summary>
+    public nint Function => function;
+
     /// <summary>The entry's name.</summary>
     public string Name { get; }
 
