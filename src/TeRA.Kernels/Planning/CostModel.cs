@@ -27,7 +27,8 @@ internal static class CostModel
     /// <summary>Seconds of all steps.</summary>
     public static double Seconds(LayerPass pass, DeviceTraits traits) => pass.Steps.Sum(step => Seconds(step, traits));
 
-    private static double Roofline(Step step, DeviceTraits traits)
+    /// <summary>The longer of a step's memory traffic and its arithmetic.</summary>
+    public static double Roofline(Step step, DeviceTraits traits)
     {
         double arithmetic = (step.Operations / Rate(step, traits))
             + (Generated(step, traits) * OperationsPerGeneratedNumber / traits.SingleOperationsPerSecond);

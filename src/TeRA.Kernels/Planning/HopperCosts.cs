@@ -5,7 +5,8 @@ namespace TeRA.Kernels.Planning;
 
 /// <summary>
 /// Predicted times of the kernels written for Hopper, from their shapes: products as <see cref="WgmmaProductSchedule"/> cuts them, Kronecker kernels by
-/// their memory floor. The constants are fitted to `bench steps` and `bench layers` on one H100 (bench/NOTES.md).
+/// their memory floor. The constants are fitted to `bench steps` (the layers' and, by both paths, the regret's grid) and `bench layers` on one H100
+/// (bench/NOTES.md); what Hopper's own kernels don't take is in <see cref="PortableCosts"/>.
 /// </summary>
 internal static class HopperCosts
 {
@@ -22,15 +23,20 @@ internal static class HopperCosts
     private const double ThinAcrossShare = 1.05;
     private const double ThinExposedArithmetic = 0.38;
 
-    // Kronecker kernels against the memory floor: rows written as rows, and as transposed rows; these where the first mode fills its units of eight and
-    // sixteen, where it does not, and where it is so long that the transposed rows are cut to 16 bytes.
+    // Kronecker kernels against the memory floor: rows written as rows, few of which take as long as one block with the factor that it makes for itself; and
+    // as transposed rows, where their modes fill the units of eight and sixteen, where the first does not or the others are long, and where the first is so
+    // long that the transposed rows are cut to 16 bytes.
     private const double RowShare = 0.92;
     private const double RowSeconds = 0.6e-6;
+    private const double FewRowsSeconds = 1.5e-6;
+    private const double FactorNumberSeconds = 45e-12;
     private const double TransposedShare = 1;
     private const double TransposedSeconds = 2.5e-6;
     private const double PaddedTransposedShare = 1.35;
     private const double CutTransposedShare = 2.2;
     private const int FewestTransposed = 16;
+    private const int LongestUncut = 32;
+    private const int LongestRest = 256;
 
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
     private const double ExposedArithmetic = 0.55;
@@ -38,10 +44,15 @@ internal static class HopperCosts
     // A generated number of the core beside other work, and one that is only written out.
     private const double GeneratedNumberSeconds = 2.7e-12;
     private const double WrittenNumberSeconds = 1.8e-12;
+    private const double WrittenUniformSeconds = 0.9e-12;
     private const double CoreMarginalsSeconds = 6e-6;
 
-    // The core with one mode applied, and what is made in the same launch: beside the generation a round through memory, however small.
+    // The core with one mode applied, and what is made in the same launch: a round through memory, however small; and the generation with its sums, of which
+    // the end of the kernel before hides a part.
     private const double ExpansionSeconds = 0.3e-6;
+    private const double ExpandedNumberSeconds = 7e-12;
+    private const double ExpansionOperationsPerSecond = 18e12;
+    private const double HiddenExpansionSeconds = 1.2e-6;
 
     // Copies of a matrix with scales, and the sums that are their gradients, against the memory floor.
     private const double ScaledCopiesShare = 1.3;
@@ -49,18 +60,22 @@ internal static class HopperCosts
 
     // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
     private const double VectorSeconds = 0.3e-6;
-    private const double MarginalSeconds = 1.6e-6;
-    private const double MarginalNumberSeconds = 1.2e-9;
+    private const double MarginalSeconds = 0.9e-6;
+    private const double MarginalNumberSeconds = 0.13e-9;
 
-    /// <summary>Seconds of a step after its launch; null when no kernel of Hopper's own runs it.</summary>
+    /// <summary>Seconds of a step after its launch; null where nothing was measured.</summary>
     public static double? Seconds(Step step, DeviceTraits traits) => traits.Architecture != WgmmaProductRules.Architecture ? null : step switch
     {
         MatrixProductStep product when WgmmaThinProductRules.Rejection(product, traits) is null => ThinProduct(product, traits),
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
+        MatrixProductStep product => PortableCosts.Product(product, traits),
+        CoreProductStep product => PortableCosts.CoreProduct(product, traits),
         KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is { } shape => Modes(modes, shape, traits),
+        KroneckerStep modes => PortableCosts.Modes(modes, traits),
         CoreProjectionStep projection when WgmmaProjectionLauncher.Rejection(projection, traits) is null => Projection(projection, traits),
-        CoreExpansionStep expansion => Expansion(expansion, traits),
-        BlockOperandsStep operands => Expansion(operands.Core, traits),
+        CoreProjectionStep projection => PortableCosts.Projection(projection, traits),
+        CoreExpansionStep expansion => Expansion(expansion),
+        BlockOperandsStep operands => Expansion(operands.Core),
         CoreMarginalsStep { Contraction: { } product } marginals when WgmmaModesShape.Choose(marginals, traits, out _) is { } shape => traits.LaunchSeconds + Modes(product, shape, traits),
         CoreMarginalsStep marginals => CoreMarginalsSeconds + Generation(marginals.Core),
         FillRandomStep fill => Math.Max(Writing(fill.Core), Floor(fill, traits)),
@@ -92,24 +107,26 @@ internal static class HopperCosts
     private static double Projection(CoreProjectionStep step, DeviceTraits traits) =>
         Product(WgmmaProjectionLauncher.Product(step), traits) + Floor(step, traits) + Generation(step.Core);
 
-    private static double Expansion(CoreExpansionStep step, DeviceTraits traits) =>
-        ExpansionSeconds + (step.Operations / traits.SingleOperationsPerSecond) + Generation(step.Core);
+    private static double Expansion(CoreExpansionStep step) => Math.Max(
+        ExpansionSeconds, ((double)step.Core.R * step.Core.S * ExpandedNumberSeconds) + (step.Operations / ExpansionOperationsPerSecond) - HiddenExpansionSeconds);
 
     private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
 
-    private static double Writing(CoreSource core) => (double)core.R * core.S * WrittenNumberSeconds;
+    private static double Writing(CoreSource core) =>
+        (double)core.R * core.S * (core.Source.Distribution.Kind == DistributionKind.Uniform ? WrittenUniformSeconds : WrittenNumberSeconds);
 
     private static double Modes(KroneckerStep step, WgmmaModesShape shape, DeviceTraits traits)
     {
         // The modes after the first are one dense factor.
         double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
         double generation = step.Core is { } core ? Writing(core) : 0;
-        return (shape.Transposed ? TransposedSeconds : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
+        double all = (shape.Transposed ? TransposedSeconds : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
+        return shape.Transposed ? all : Math.Max(all, FewRowsSeconds + (FactorNumberSeconds * shape.RestIn * shape.RestOut));
     }
 
     private static double MemoryShare(WgmmaModesShape shape) =>
         !shape.Transposed ? RowShare
-        : shape.Unit.Tokens < FewestTransposed ? CutTransposedShare
-        : shape.InPadded != shape.In[0] || shape.Out[0] % shape.Unit.First != 0 ? PaddedTransposedShare
+        : shape.Unit.Tokens < FewestTransposed && shape.In[0] > LongestUncut ? CutTransposedShare
+        : shape.InPadded != shape.In[0] || shape.RestOut > LongestRest ? PaddedTransposedShare
         : TransposedShare;
 }
