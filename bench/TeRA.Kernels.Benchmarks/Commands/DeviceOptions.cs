@@ -26,7 +26,18 @@ internal static class DeviceOptions
     /// <param name="rows">All rows.</param>
     /// <param name="run">Measures the rows that are wanted.</param>
     /// <param name="repeats">Timed runs of each candidate.</param>
-    public static Command Command(string name, string description, IEnumerable<string> rows, Action<DeviceBench, string?> run, int repeats = 25)
+    public static Command Command(string name, string description, IEnumerable<string> rows, Action<DeviceBench, string?> run, int repeats = 25) =>
+        Command(name, description, _ => rows, (bench, result) => run(bench, result.GetValue(Json)), repeats);
+
+    /// <summary>The same for a command with options of its own, which say what its rows are.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="description">What it measures.</param>
+    /// <param name="rows">All rows.</param>
+    /// <param name="run">Measures the rows that are wanted.</param>
+    /// <param name="repeats">Timed runs of each candidate.</param>
+    /// <param name="own">Its options.</param>
+    public static Command Command(
+        string name, string description, Func<ParseResult, IEnumerable<string>> rows, Action<DeviceBench, ParseResult> run, int repeats, params IEnumerable<Option> own)
     {
         var repeatOption = new Option<int>("--repeats") { Description = "Timed runs of each candidate; the median counts.", HelpName = "N", DefaultValueFactory = _ => repeats };
         repeatOption.Validators.Add(result =>
@@ -37,21 +48,26 @@ internal static class DeviceOptions
             }
         });
         var command = new Command(name, description) { Only, List, Json, repeatOption };
+        foreach (Option option in own)
+        {
+            command.Add(option);
+        }
+
         command.SetAction(result =>
         {
             if (result.GetValue(List))
             {
-                Console.WriteLine(string.Join('\n', rows.Where(row => Reporting.RowFilter.Matches(result.GetValue(Only)!, row))));
+                Console.WriteLine(string.Join('\n', rows(result).Where(row => Reporting.RowFilter.Matches(result.GetValue(Only)!, row))));
                 return;
             }
 
             using var bench = new DeviceBench(result.GetValue(Only)!, result.GetValue(repeatOption));
-            if (!rows.Any(bench.Wants))
+            if (!rows(result).Any(bench.Wants))
             {
                 throw new ArgumentException($"--only: no row of '{name}' matches; --list names them.");
             }
 
-            run(bench, result.GetValue(Json));
+            run(bench, result);
         });
         return command;
     }

@@ -21,8 +21,8 @@ internal static class ReportCommands
     /// <summary>Ours and theirs side by side.</summary>
     public static Command CreateCompare()
     {
-        var predicted = new Option<bool>("--predicted") { Description = "Instead of PyTorch's, what the planner predicts for an H100: of layers, and of the folder's newest *-steps.json." };
-        var file = new Option<string?>("--into") { Description = "With --predicted, a text whose table of predicted layers is written anew.", HelpName = "FILE" };
+        var predicted = new Option<bool>("--predicted") { Description = "Instead of PyTorch's, what the planner predicts for an H100: of layers, and of the folder's newest *-steps.json and *-regret.json." };
+        var file = new Option<string?>("--into") { Description = "With --predicted, a text whose table of predicted layers, and regret, is written anew.", HelpName = "FILE" };
         var command = new Command("compare", "Our layers and PyTorch's side by side, from the result files of both or either.") { Results, Ours, Theirs, predicted, file };
         command.SetAction(result =>
         {
@@ -77,7 +77,8 @@ internal static class ReportCommands
     {
         string folder = result.GetValue(Results)!;
         ResultFile<LayerRow> ours = ReadMeasured(result).Ours;
-        string table = Predictions.Render([.. Predictions.Layers(ours.Rows)], ours.Circumstances);
+        ResultFile<RegretRow>? regret = ResultFile.Newest(folder, "regret") is { } measured ? ResultFile.Read<RegretRow>(measured) : null;
+        string table = Predictions.Render([.. Predictions.Layers(ours.Rows)], ours.Circumstances, regret);
         if (into is not null)
         {
             File.WriteAllText(into, ReadmeTable.Insert(File.ReadAllText(into), table, Predictions.Begin, Predictions.End));
@@ -88,6 +89,11 @@ internal static class ReportCommands
         if (ResultFile.Newest(folder, "steps") is { } steps)
         {
             Predictions.Print(Console.Out, Predictions.Steps(ResultFile.Read<StepRow>(steps).Rows));
+        }
+
+        if (regret is not null)
+        {
+            Predictions.Print(Console.Out, [.. Predictions.Regrets(regret.Rows)]);
         }
     }
 

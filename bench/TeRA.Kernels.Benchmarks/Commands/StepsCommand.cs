@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using TeRA.Kernels.Benchmarks.Measuring;
 using TeRA.Kernels.Benchmarks.Reporting;
@@ -13,23 +14,37 @@ internal static class StepsCommand
     private const int Sets = 3;
     private const int Rounds = 4;
 
+    private static readonly Option<bool> Grid = new("--grid") { Description = "The layers of 'regret' instead of those of 'layers'." };
+
+    private static readonly Option<ExecutionPath> Path = new("--path")
+    {
+        Description = "The plan's path, in both passes.", HelpName = "auto|merged|factored", DefaultValueFactory = _ => ExecutionPath.Auto,
+    };
+
+    private static readonly Option<long?> Tokens = new("--tokens") { Description = "So many tokens in every layer instead of its own.", HelpName = "B" };
+
     /// <summary>The command.</summary>
     public static Command Create() => DeviceOptions.Command(
-        "steps", "Each step of a layer's plan alone, beside its floor from memory and arithmetic.", LayerCase.All.Select(item => item.Name), Run, repeats: 11);
+        "steps", "Each step of a layer's plan alone, beside its floor from memory and arithmetic.", result => Cases(result).Select(item => item.Name), Run, repeats: 11, Grid, Path, Tokens);
 
-    private static void Run(DeviceBench bench, string? json)
+    private static IEnumerable<LayerCase> Cases(ParseResult options)
+    {
+        ImmutableArray<LayerCase> all = options.GetValue(Grid) ? RegretGrid.All : LayerCase.All;
+        return options.GetValue(Tokens) is { } tokens ? all.Select(item => item with { Shape = item.Shape with { Tokens = tokens } }).DistinctBy(item => item.Name) : all;
+    }
+
+    private static void Run(DeviceBench bench, ParseResult options)
     {
         var table = new TextTable(Console.Out, 52, "us", "floor_us", "to_floor", "gbytes_s", "tflops");
-        RowRecorder<StepRow> rows = bench.Record<StepRow>("steps", json);
-        foreach (LayerCase item in LayerCase.All.Where(item => bench.Wants(item.Name)))
+        RowRecorder<StepRow> rows = bench.Record<StepRow>("steps", options.GetValue(DeviceOptions.JsonOption));
+        var known = new Dictionary<(string Kernel, double Bytes, double Operations), double>();
+        foreach (LayerCase item in Cases(options).Where(item => bench.Wants(item.Name)))
         {
-            LayerShape shape = item.Shape;
-            var problem = new LayerProblem(shape.Tokens, shape.OutFeatures, shape.InFeatures, DType.BFloat16) { Update = item.Update };
-            LayerPlan plan = LayerPlanner.Plan(problem, bench.Device.Traits);
+            LayerPlan plan = LayerPlanner.Plan(item.Problem with { Path = options.GetValue(Path) }, bench.Device.Traits);
             Console.WriteLine($"{item.Name}, {plan.PathName}");
             foreach ((string pass, LayerPass steps) in new[] { ("forward", plan.Forward), ("backward", plan.Backward) })
             {
-                foreach (StepRow row in Measure(bench, item.Name, pass, steps))
+                foreach (StepRow row in Measure(bench, item.Name, pass, steps, known))
                 {
                     table.Add($"  {pass}: {row.Step}", row.Us, row.FloorUs, row.FloorRatio, row.GbytesPerSecond, row.Tflops);
                     Console.WriteLine($"      {row.Kernel}");
@@ -41,27 +56,40 @@ internal static class StepsCommand
         rows.Finish();
     }
 
-    private static IEnumerable<StepRow> Measure(DeviceBench bench, string problem, string pass, LayerPass steps)
+    // A step that another plan has, too, is measured once.
+    private static StepRow[] Measure(DeviceBench bench, string problem, string pass, LayerPass steps, Dictionary<(string Kernel, double Bytes, double Operations), double> known)
     {
-        Tensor[][] buffers = [.. Enumerable.Range(0, Sets).Select(_ => steps.Buffers.Select(buffer => Allocate(bench.Device, buffer)).ToArray())];
-        foreach (Step step in steps.Steps)
+        (Step Step, CompiledStep Compiled)[] all = [.. steps.Steps.Select(step => (step, bench.Device.Compile(step)))];
+        var lacking = all.Where(item => !known.ContainsKey(Key(item))).ToArray();
+        if (lacking.Length > 0)
         {
-            CompiledStep compiled = bench.Device.Compile(step);
-            using Tensor workspace = bench.Device.Allocate(DType.BFloat16, (compiled.WorkspaceBytes / 2) + 1);
-            nint[][] addresses = [.. buffers.Select(set => set.Select((tensor, slot) => slot == Step.WorkspaceSlot ? workspace.Address : tensor.Address).ToArray())];
-            double seconds = bench.Timer.Medians(1, (stream, _) =>
-            {
-                for (int i = 0; i < Rounds * Sets; i++)
-                {
-                    compiled.Run(addresses[i % Sets], stream);
-                }
-            })[0] / (Rounds * Sets);
-            double floor = StepFloor.Seconds(step, bench.Device.Traits);
-            yield return new StepRow(
-                problem, pass, step.Label, compiled.Description, seconds * 1e6, floor * 1e6, seconds / floor, step.Bytes / seconds / 1e9, step.Operations / seconds / 1e12);
+            Tensor[][] buffers = [.. Enumerable.Range(0, Sets).Select(_ => steps.Buffers.Select(buffer => Allocate(bench.Device, buffer)).ToArray())];
+            Array.ForEach(lacking, item => known[Key(item)] = Seconds(bench, item.Compiled, buffers));
+            Array.ForEach([.. buffers.SelectMany(set => set)], tensor => tensor.Dispose());
         }
 
-        Array.ForEach([.. buffers.SelectMany(set => set)], tensor => tensor.Dispose());
+        return [.. all.Select(item => Row(item.Step, item.Compiled.Description, known[Key(item)]))];
+
+        static (string Kernel, double Bytes, double Operations) Key((Step Step, CompiledStep Compiled) item) => (item.Compiled.Description, item.Step.Bytes, item.Step.Operations);
+
+        StepRow Row(Step step, string kernel, double seconds)
+        {
+            double floor = StepFloor.Seconds(step, bench.Device.Traits);
+            return new StepRow(problem, pass, step.Label, kernel, seconds * 1e6, floor * 1e6, seconds / floor, step.Bytes / seconds / 1e9, step.Operations / seconds / 1e12);
+        }
+    }
+
+    private static double Seconds(DeviceBench bench, CompiledStep compiled, Tensor[][] buffers)
+    {
+        using Tensor workspace = bench.Device.Allocate(DType.BFloat16, (compiled.WorkspaceBytes / 2) + 1);
+        nint[][] addresses = [.. buffers.Select(set => set.Select((tensor, slot) => slot == Step.WorkspaceSlot ? workspace.Address : tensor.Address).ToArray())];
+        return bench.Timer.Medians(1, (stream, _) =>
+        {
+            for (int i = 0; i < Rounds * Sets; i++)
+            {
+                compiled.Run(addresses[i % Sets], stream);
+            }
+        })[0] / (Rounds * Sets);
     }
 
     private static Tensor Allocate(CudaDevice device, PlanBuffer buffer) =>

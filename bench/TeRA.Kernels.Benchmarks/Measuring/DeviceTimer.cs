@@ -8,7 +8,9 @@ namespace TeRA.Kernels.Benchmarks.Measuring;
 /// <param name="repeats">Runs of each candidate that count.</param>
 internal sealed class DeviceTimer(CudaDevice device, int repeats) : IDisposable
 {
+    // A card that waited while the host prepared something has lowered its clocks; short work needs many runs to raise them.
     private const int WarmRuns = 3;
+    private const double WarmSeconds = 3e-3;
 
     private readonly CudaStream stream = device.CreateStream();
 
@@ -20,18 +22,17 @@ internal sealed class DeviceTimer(CudaDevice device, int repeats) : IDisposable
         CudaGraph[][] graphs = [.. candidates.Select(candidate => Enumerable.Range(0, sets).Select(set => Capture(candidate, set)).ToArray())];
         var times = candidates.Select(_ => new List<double>()).ToArray();
         using CudaEvent start = device.CreateEvent(), end = device.CreateEvent();
-        for (int run = 0; run < WarmRuns + repeats; run++)
+        int run = 0;
+        for (double warm = 0; run < WarmRuns || warm < WarmSeconds; run++)
+        {
+            warm += graphs.Sum(list => Seconds(list[run % sets], start, end));
+        }
+
+        for (int counted = 0; counted < repeats; counted++, run++)
         {
             for (int i = 0; i < graphs.Length; i++)
             {
-                start.Record(stream);
-                graphs[i][run % sets].Launch(stream);
-                end.Record(stream);
-                end.Synchronize();
-                if (run >= WarmRuns)
-                {
-                    times[i].Add(end.SecondsSince(start));
-                }
+                times[i].Add(Seconds(graphs[i][run % sets], start, end));
             }
         }
 
@@ -50,6 +51,15 @@ internal sealed class DeviceTimer(CudaDevice device, int repeats) : IDisposable
     {
         values.Sort();
         return values[values.Count / 2];
+    }
+
+    private double Seconds(CudaGraph graph, CudaEvent start, CudaEvent end)
+    {
+        start.Record(stream);
+        graph.Launch(stream);
+        end.Record(stream);
+        end.Synchronize();
+        return end.SecondsSince(start);
     }
 
     // One run outside the capture allocates what is allocated once.

@@ -24,6 +24,9 @@ internal sealed record LayerCase(string Method, string Title, LayerShape Shape, 
     /// <summary>Its name, unique.</summary>
     public string Name => $"{Title}, {Shape}";
 
+    /// <summary>What the planner is asked: bfloat16, a whole step, any path.</summary>
+    public LayerProblem Problem => new(Shape.Tokens, Shape.OutFeatures, Shape.InFeatures, DType.BFloat16) { Update = Update };
+
     /// <summary>All that are measured.</summary>
     public static ImmutableArray<LayerCase> All { get; } = [.. Create()];
 
@@ -63,6 +66,9 @@ internal sealed record LayerCase(string Method, string Title, LayerShape Shape, 
             yield return Tera(shape, true) with { Like = full.Name };
             yield return Tera(shape, false) with { Like = (shape.OutFeatures > 8192 ? tall : reduced).Name };
         }
+
+        yield return Tera(main with { OutFeatures = 14336 }, true) with { Like = full.Name };
+        yield return Tera(main with { InFeatures = 14336 }, true) with { Like = full.Name };
     }
 
     private static IEnumerable<LayerCase> LowRank(LayerShape shape)

@@ -160,9 +160,22 @@ internal sealed record ProductRow(
 /// <summary>A measured step of a plan, alone, beside its floor from memory and arithmetic.</summary>
 internal sealed record StepRow(string Problem, string Pass, string Step, string Kernel, double Us, double FloorUs, double FloorRatio, double GbytesPerSecond, double Tflops);
 
-/// <summary>Both paths of a problem measured, and what the planner chose.</summary>
-internal sealed record RegretRow(
-    string Method, long Tokens, long OutFeatures, long InFeatures, double MergedUs, double FactoredUs, double PredictedMergedUs, double PredictedFactoredUs, string Choice, double Regret);
+/// <summary>A step of a problem by a pair of paths.</summary>
+/// <param name="Path">As plans name it: <c>merged</c>, or <c>merged+factored</c> where backward takes the other one.</param>
+/// <param name="Us">Measured, on the device.</param>
+/// <param name="PredictedUs">What the planner predicted then.</param>
+internal sealed record PathTime(string Path, double Us, double PredictedUs);
+
+/// <summary>Every pair of paths of a problem measured, and what the planner chose.</summary>
+internal sealed record RegretRow(string Method, long Tokens, long OutFeatures, long InFeatures, IReadOnlyList<PathTime> Paths, string Choice, double Regret)
+{
+    /// <summary>The problem.</summary>
+    [JsonIgnore]
+    public LayerShape Shape => new(Tokens, OutFeatures, InFeatures, 1);
+
+    /// <summary>How much longer than the shortest the choice takes, as a share of the shortest.</summary>
+    public static double RegretOf(IReadOnlyList<PathTime> paths, string choice) => (paths.First(path => path.Path == choice).Us / paths.Min(path => path.Us)) - 1;
+}
 
 /// <summary>What a call costs the host.</summary>
 internal sealed record HostRow(string Name, double Nanoseconds, double StandardError, long? Bytes);

@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using TeRA.Kernels.Benchmarks.Measuring;
 using TeRA.Kernels.Benchmarks.Reporting;
 using TeRA.Kernels.Tests.Support;
 
@@ -35,6 +36,25 @@ internal sealed class CommittedResultsTests
         LayerShape[] shapes = [main, main with { Tokens = 2048, Layers = 8 }, main with { OutFeatures = 14336 }, main with { InFeatures = 14336 }];
         Assert.That(theirs.Rows.Where(row => row.Error is null).Select(row => row.Shape).Distinct(), Is.EquivalentTo(shapes));
         Assert.That(theirs.Rows.Where(row => row.Method == "frozen").Select(row => (row.Forward, row.Step)), Is.All.EqualTo((1.0, 1.0)));
+    }
+
+    [Test]
+    public void The_planner_chooses_well_on_the_measured_grid()
+    {
+        if (ResultFile.Newest(Path.Combine(Repository.Root(), Card), "regret") is not { } file)
+        {
+            Assert.Ignore("the regret's grid was not measured with this program yet");
+            return;
+        }
+
+        RegretRow[] rows = [.. Predictions.Regrets(ResultFile.Read<RegretRow>(file).Rows)];
+        var regret = RegretSummary.Of(rows);
+        Assert.Multiple(() =>
+        {
+            Assert.That(rows, Has.Length.EqualTo(RegretGrid.All.Length));
+            Assert.That(regret.Worst.Regret, Is.LessThan(0.1), regret.ToString());
+            Assert.That(regret.Mean, Is.LessThan(0.01), regret.ToString());
+        });
     }
 
     [Test]
