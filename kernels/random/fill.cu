@@ -1,77 +1,16 @@
-// output[i] = scale · element i of a factor, i = 0 … count − 1: random factors of format 1, written out.
-//
-// The float32 element times the float32 scale is rounded once, then once more to the output's type where that is narrower.
-// Mapping: a thread makes the elements of one 16-byte store (4 of float32, 8 of the 16-bit types), then goes on one grid further; an
-// element depends on its index alone, so neither grid nor block shows in the result. Addresses off 16 bytes and the last elements are
-// stored one by one.
+// A factor of format 1 written out (random/fill.cuh), by all threads of a grid: neither grid nor block shows in the result.
 //
 // Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16), TERA_DISTRIBUTION (0 normal, 1 uniform, 2 Rademacher, 3 ternary).
-#include "common/dtype.cuh"
 #include "ptx/griddepcontrol.cuh"
-#include "random/distributions.cuh"
+#include "random/fill.cuh"
 
 namespace tera {
 
-struct FillRandomArguments {
-    Element<TERA_DTYPE>::Storage* output;
-    u64 count;
-    RandomSource source;
-    float scale;
-};
-
-constexpr int kVector = 16 / kSizeOf<TERA_DTYPE>;
-
-/// One store of 16 bytes.
-template <int DType>
-__device__ __forceinline__ void store_vector(typename Element<DType>::Storage* output, const float (&x)[kVector])
-{
-    uint4 vector;
-    if constexpr (DType == kFloat32) {
-        vector = make_uint4(float_bits(x[0]), float_bits(x[1]), float_bits(x[2]), float_bits(x[3]));
-    } else {
-        vector.x = Element<DType>::encode2(x[0], x[1]);
-        vector.y = Element<DType>::encode2(x[2], x[3]);
-        vector.z = Element<DType>::encode2(x[4], x[5]);
-        vector.w = Element<DType>::encode2(x[6], x[7]);
-    }
-    *reinterpret_cast<uint4*>(output) = vector;
-}
-
-/// The first elements of a vector, one by one.
-__device__ __forceinline__ void store_some(Element<TERA_DTYPE>::Storage* output, const float (&x)[kVector], u64 count)
-{
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-        if (i < count) {
-            output[i] = Element<TERA_DTYPE>::encode(x[i]);
-        }
-    }
-}
-
-/// Vectors of the factor, one grid after another. Index: u32 where that numbers all of them. Scaled: the scale is not one.
 template <class Index, bool Scaled>
-__device__ __forceinline__ void fill(const FillRandomArguments& p)
+__device__ __forceinline__ void fill_by_grid(const FillRandomArguments& p)
 {
-    const bool aligned = reinterpret_cast<u64>(p.output) % 16 == 0;
-    const Index stride = static_cast<Index>(gridDim.x) * blockDim.x;
-    for (Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x; static_cast<u64>(i) * kVector < p.count; i += stride) {
-        const u64 first = static_cast<u64>(i) * kVector;
-        float x[kVector];
-        if constexpr (sizeof(Index) == 4) {
-            Factor<TERA_DISTRIBUTION>::consecutive(p.source, i, x);
-        } else {
-            Factor<TERA_DISTRIBUTION>::consecutive(p.source, first, x);
-        }
-#pragma unroll
-        for (int j = 0; Scaled && j < kVector; ++j) {
-            x[j] = mul_rn(x[j], p.scale);
-        }
-        if (aligned && p.count - first >= kVector) {
-            store_vector<TERA_DTYPE>(p.output + first, x);
-        } else {
-            store_some(p.output + first, x, p.count - first);
-        }
-    }
+    const Index threads = static_cast<Index>(gridDim.x) * blockDim.x;
+    fill<Index, Scaled>(p, static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x, threads);
 }
 
 }  // namespace tera
@@ -82,10 +21,10 @@ extern "C" __global__ void fill_random(const __grid_constant__ tera::FillRandomA
     ptx::griddepcontrol_wait();
     ptx::griddepcontrol_launch_dependents();
     if (p.count >> 32 != 0) {
-        fill<u64, true>(p);
+        fill_by_grid<u64, true>(p);
     } else if (p.scale != 1.0f) {
-        fill<u32, true>(p);
+        fill_by_grid<u32, true>(p);
     } else {
-        fill<u32, false>(p);
+        fill_by_grid<u32, false>(p);
     }
 }
