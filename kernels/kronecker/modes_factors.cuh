@@ -81,20 +81,33 @@ __device__ __forceinline__ void factor_chunk(const ModesArguments& p, const floa
     }
 }
 
-/// F from row `first_row`, rounded once, as the swizzled A operand: for each 64 of i, all rows of 128 bytes.
-__device__ void build_factor(const ModesArguments& p, const float* tables, unsigned char* factor, int first_row, int thread, int threads)
+/// Eight of F's elements, rounded once, to their place in the swizzled A operand: for each 64 of i, all rows of 128 bytes.
+__device__ __forceinline__ void store_factor_chunk(const ModesArguments& p, const float* tables, unsigned char* factor, int first_row, int row, int chunk)
+{
+    uint4 packed = {0, 0, 0, 0};
+    if (first_row + row < kRestOut) {
+        float v[8];
+        factor_chunk(p, tables, first_row + row, 8 * chunk, v);
+        packed = {E::encode2(v[0], v[1]), E::encode2(v[2], v[3]), E::encode2(v[4], v[5]), E::encode2(v[6], v[7])};
+    }
+    *reinterpret_cast<uint4*>(factor + chunk / 8 * kFactorRows * 128 + swizzled(row, chunk % 8)) = packed;
+}
+
+/// F from row `first_row`. Where it comes out even a thread keeps to its columns, whose part of the work is then done once.
+template <int Threads>
+__device__ void build_factor(const ModesArguments& p, const float* tables, unsigned char* factor, int first_row, int thread)
 {
     constexpr int kRowChunks = kRestIn / 8;
-#pragma unroll 2
-    for (int e = thread; e < kFactorRows * kRowChunks; e += threads) {
-        const int row = e / kRowChunks, chunk = e % kRowChunks, o = first_row + row;
-        uint4 packed = {0, 0, 0, 0};
-        if (o < kRestOut) {
-            float v[8];
-            factor_chunk(p, tables, o, 8 * chunk, v);
-            packed = {E::encode2(v[0], v[1]), E::encode2(v[2], v[3]), E::encode2(v[4], v[5]), E::encode2(v[6], v[7])};
+    if constexpr (Threads % kRowChunks == 0) {
+#pragma unroll 4
+        for (int row = thread / kRowChunks; row < kFactorRows; row += Threads / kRowChunks) {
+            store_factor_chunk(p, tables, factor, first_row, row, thread % kRowChunks);
         }
-        *reinterpret_cast<uint4*>(factor + chunk / 8 * kFactorRows * 128 + swizzled(row, chunk % 8)) = packed;
+    } else {
+#pragma unroll 2
+        for (int e = thread; e < kFactorRows * kRowChunks; e += Threads) {
+            store_factor_chunk(p, tables, factor, first_row, e / kRowChunks, e % kRowChunks);
+        }
     }
 }
 

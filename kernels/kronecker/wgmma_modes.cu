@@ -38,6 +38,16 @@ struct Boxes {
     }
 };
 
+/// Brings a box of the input, first row t `token`. Where the input is scratch that nobody reads again, L2 is to keep what is written instead.
+__device__ __forceinline__ void load_input(const ModesArguments& p, unsigned to, const Boxes& boxes, int token, unsigned full)
+{
+    if constexpr (kKeepsRows) {
+        ptx::cp_async_bulk_tensor_3d_load_cache_hint(to, &p.input, boxes.k, 0, token, full, ptx::createpolicy_evict_first());
+    } else {
+        ptx::cp_async_bulk_tensor_3d_load(to, &p.input, boxes.k, 0, token, full);
+    }
+}
+
 /// Fills at most `limit` stages, each when it is empty. Rows and i₁ outside read as zero.
 __device__ __forceinline__ void produce(const ModesArguments& p, const Shared& s, Ring<kStages>& ring, Boxes& boxes, int limit)
 {
@@ -47,8 +57,7 @@ __device__ __forceinline__ void produce(const ModesArguments& p, const Shared& s
         ptx::mbarrier_arrive_expect_tx(full, kStageBytes);
 #pragma unroll
         for (int part = 0; part < kColumnParts; ++part) {
-            ptx::cp_async_bulk_tensor_3d_load(s.stages + ring.stage * kStageBytes + part * kPartBytes, &p.input, boxes.k, 0,
-                first_token(boxes.index, part) + boxes.pass * kPassTokens, full);
+            load_input(p, s.stages + ring.stage * kStageBytes + part * kPartBytes, boxes, first_token(boxes.index, part) + boxes.pass * kPassTokens, full);
         }
         ring.advance();
         boxes.advance();
@@ -150,11 +159,12 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
         fetch_first_added(p, s);
 #endif
     } else if (threadIdx.x >= 32) {
-        const int thread = threadIdx.x - 32, threads = kThreads - 32;
+        constexpr int threads = kThreads - 32;
+        const int thread = threadIdx.x - 32;
         auto* tables = reinterpret_cast<float*>(memory + s.tables);
         generate_tables(p, tables, thread, threads);
         ptx::bar_sync(1, threads);
-        build_factor(p, tables, memory + s.factor, kKeepsRows ? first_row(blockIdx.x) : 0, thread, threads);
+        build_factor<threads>(p, tables, memory + s.factor, kKeepsRows ? first_row(blockIdx.x) : 0, thread);
         build_first(tables, reinterpret_cast<uint2*>(memory + s.first), thread, threads);
         ptx::fence_proxy_async();
     }

@@ -24,21 +24,28 @@ __device__ __forceinline__ void cp_async_bulk_tensor_2d_load(unsigned shared, co
                  : "memory");
 }
 
-/// The same into the same place of every block of the cluster whose bit is set, counting towards each one's barrier.
-__device__ __forceinline__ void cp_async_bulk_tensor_2d_load_multicast(
-    unsigned shared, const TensorMap* map, int x, int y, unsigned barrier, unsigned short blocks)
-{
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
-                     shared),
-                 "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
-                 : "memory");
-}
-
 /// Copies a three-dimensional box from global to shared memory; its bytes count towards `barrier`.
 __device__ __forceinline__ void cp_async_bulk_tensor_3d_load(unsigned shared, const TensorMap* map, int x, int y, int z, unsigned barrier)
 {
     asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(shared),
                  "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(z), "r"(barrier)
+                 : "memory");
+}
+
+/// The policy of what is read once: L2 gives its place away first.
+__device__ __forceinline__ unsigned long long createpolicy_evict_first()
+{
+    unsigned long long policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0;" : "=l"(policy));
+    return policy;
+}
+
+/// The same as cp_async_bulk_tensor_3d_load, with a policy for what L2 keeps of the box.
+__device__ __forceinline__ void cp_async_bulk_tensor_3d_load_cache_hint(
+    unsigned shared, const TensorMap* map, int x, int y, int z, unsigned barrier, unsigned long long policy)
+{
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(shared),
+                 "l"(reinterpret_cast<unsigned long long>(map)), "r"(x), "r"(y), "r"(z), "r"(barrier), "l"(policy)
                  : "memory");
 }
 

@@ -193,32 +193,27 @@ const Kernel kernels[] = {
                 ptx::wgmma_fence(), multiply(d, 0, 0), ptx::wgmma_commit_group(), ptx::wgmma_wait_group<0>();
             }
         }},
-    {"load_into_ended_block", "block 1 of the cluster may end before", 2,
-        [](const ptx::TensorMap& m) {
-            ptx::griddepcontrol_wait(), start(), meet();
-            if (threadIdx.x == 0) {
-                ptx::mbarrier_arrive_expect_tx(barrier(), kBox);
-            }
+    {"read_of_ended_block", "block 1 of the cluster may end before", 2,
+        [](const ptx::TensorMap&) {
+            ptx::griddepcontrol_wait();
+            word(threadIdx.x) = 1;
+            meet();
             if (blockIdx.x == 0) {
-                if (threadIdx.x == 0) {
-                    ptx::cp_async_bulk_tensor_2d_load_multicast(ptx::shared_address(shared), &m, 0, 0, barrier(), 3);
-                }
-                ptx::mbarrier_wait_parity(barrier(), 0);
+                volatile float value = ptx::ld_shared_cluster_v4(ptx::mapa(ptx::shared_address(shared), 1)).x;
             }
         },
         2},
-    {"load_over_reader_in_another_block", "may still read", 2,
-        [](const ptx::TensorMap& m) {
-            ptx::griddepcontrol_wait(), start(), meet();
-            volatile float value = word(threadIdx.x);
-            __syncthreads();
-            if (threadIdx.x == 0) {
-                ptx::mbarrier_arrive_expect_tx(barrier(), kBox);
-                if (blockIdx.x == 0) {
-                    ptx::cp_async_bulk_tensor_2d_load_multicast(ptx::shared_address(shared), &m, 0, 0, barrier(), 3);
-                }
+    {"write_over_reader_in_another_block", "may still read", 2,
+        [](const ptx::TensorMap&) {
+            ptx::griddepcontrol_wait();
+            word(threadIdx.x) = 1;
+            meet();
+            if (blockIdx.x == 0) {
+                volatile float value = ptx::ld_shared_cluster_v4(ptx::mapa(ptx::shared_address(shared), 1)).x;
+            } else {
+                word(threadIdx.x) = 2;
             }
-            ptx::mbarrier_wait_parity(barrier(), 0);
+            meet();
         },
         2},
 };

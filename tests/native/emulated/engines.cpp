@@ -13,10 +13,10 @@ std::vector<Store> late_stores;
 
 namespace {
 
-PhaseBarrier& phase_barrier(unsigned rank, unsigned barrier, bool by_copy)
+PhaseBarrier& phase_barrier(unsigned barrier, bool by_copy)
 {
-    const auto found = blocks[rank].phases.find(barrier);
-    if (found == blocks[rank].phases.end()) {
+    const auto found = block().phases.find(barrier);
+    if (found == block().phases.end()) {
         wrong("there is no barrier at shared byte %u", barrier);
         std::exit(EXIT_FAILURE);
     }
@@ -78,7 +78,7 @@ void barrier_fence()
 void barrier_arrive(unsigned address, unsigned bytes)
 {
     const unsigned barrier = own(address);
-    PhaseBarrier& b = phase_barrier(cluster_rank, barrier, false);
+    PhaseBarrier& b = phase_barrier(barrier, false);
     if (bytes != 0) {
         bytes += fault == Fault::wrong_bytes ? 16 : fault == Fault::fewer_bytes ? -16 : 0;
     }
@@ -94,7 +94,7 @@ void barrier_arrive(unsigned address, unsigned bytes)
 void barrier_wait(unsigned address, unsigned parity)
 {
     const unsigned barrier = own(address);
-    PhaseBarrier& b = phase_barrier(cluster_rank, barrier, false);
+    PhaseBarrier& b = phase_barrier(barrier, false);
     // The first wait of a thread is for the first phase, or, with the other parity, for the one before it, which counts as complete.
     const auto [entry, is_first] = self().phases.try_emplace(barrier, parity == 0 ? 0 : -1);
     int& phase = entry->second;
@@ -174,42 +174,24 @@ void write_store(const Store& store)
 
 } // namespace
 
-namespace {
-
-void load_into(unsigned rank, unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier)
+void bulk_load(unsigned address, const TensorMap& map, int x, int y, int z, unsigned counting)
 {
+    const unsigned to = own(address), barrier = own(counting);
     check_map(map, to, x);
-    PhaseBarrier& b = phase_barrier(rank, barrier, true);
+    PhaseBarrier& b = phase_barrier(barrier, true);
     if (b.engine == kNobody) {
-        b.engine = new_engine("the loads of barrier " + std::to_string(barrier) + (blocks.size() > 1 ? " of block " + std::to_string(rank) + " of the cluster" : ""));
+        b.engine = new_engine("the loads of barrier " + std::to_string(barrier));
     }
-    on_visit(rank, b.engine, b.completed + 1);
     for_each_run(map, to, x, y, z, [&](int inside, unsigned short* at, unsigned place) {
-        on_write(rank, place, 16, b.engine, b.completed + 1, true);
-        std::memset(memory_of(rank) + place, 0xFF, 16);
+        on_write(cluster_rank, place, 16, b.engine, b.completed + 1, true);
+        std::memset(shared + place, 0xFF, 16);
         if (inside > 0) {
             on_global(at, 2 * inside, false);
         }
     });
-    loads.push_back({to, rank, barrier, fiber, map, x, y, z});
+    loads.push_back({to, cluster_rank, barrier, fiber, map, x, y, z});
     if (early()) {
         complete_load(loads.size() - 1);
-    }
-}
-
-} // namespace
-
-void bulk_load(unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier) { load_into(cluster_rank, own(to), map, x, y, z, own(barrier)); }
-
-void bulk_load_multicast(unsigned to, const TensorMap& map, int x, int y, unsigned barrier, unsigned wanted)
-{
-    if (wanted == 0 || wanted >> blocks.size() != 0) {
-        wrong("a copy to blocks %u of a cluster of %zu", wanted, blocks.size());
-    }
-    for (unsigned rank = 0; rank < blocks.size(); ++rank) {
-        if ((wanted >> rank & 1) != 0) {
-            load_into(rank, own(to), map, x, y, 0, own(barrier));
-        }
     }
 }
 

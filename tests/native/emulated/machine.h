@@ -130,7 +130,6 @@ struct alignas(64) TensorMap {
 static_assert(sizeof(TensorMap) <= 128);
 
 void bulk_load(unsigned to, const TensorMap& map, int x, int y, int z, unsigned barrier);
-void bulk_load_multicast(unsigned to, const TensorMap& map, int x, int y, unsigned barrier, unsigned blocks); // blocks: a bit each
 void bulk_store(const TensorMap& map, int x, int y, int z, unsigned from);
 void bulk_commit();
 void bulk_wait_read(unsigned pending);

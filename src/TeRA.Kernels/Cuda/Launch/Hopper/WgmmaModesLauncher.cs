@@ -25,7 +25,6 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     private readonly TensorMapSource? added;
     private readonly Arguments prepared;
     private readonly uint blocks;
-    private readonly bool overlaps;
 
     private WgmmaModesLauncher(CudaDevice device, KroneckerStep step, WgmmaModesShape shape)
     {
@@ -44,8 +43,6 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         int processors = device.Traits.Processors;
         // Blocks that write transposed rows keep to one tile of the factor's rows.
         blocks = (uint)Math.Min(step.TransposedOutput ? Math.Max(1, processors / shape.RowTiles) * shape.RowTiles : processors, tokenTiles * shape.RowTiles);
-        // Measured: an early start saves 1 to 2 µs where rows go out or every block has one tile, and costs up to 2 where blocks write several transposed ones.
-        overlaps = !step.TransposedOutput || tokenTiles * shape.RowTiles <= blocks;
         prepared = Prepare(step, shape);
     }
 
@@ -105,7 +102,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
             arguments.Modes[m].Scale = addresses[step.ModeScales[m].Slot];
         }
 
-        kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps);
+        kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps: true);
     }
 
     /// <summary>The kernel of a shape.</summary>
