@@ -18,6 +18,7 @@ public unsafe class LaunchBenchmarks : HostBenchmarks
     private Tensor number = null!;
     private CudaStream stream = null!;
     private CudaGraph graph = null!;
+    private readonly KernelRequest request = FillRandomLauncher.Variants.First();
     private CudaKernel bare = null!;
     private nint defaultStream;
 
@@ -29,7 +30,7 @@ public unsafe class LaunchBenchmarks : HostBenchmarks
         number = device.Allocate(DType.Float32, 1);
         kernel = device.Compile(new FillRandomStep(new Operand(1, DType.Float32), new CoreSource(new RandomSource(1, Distribution.Normal), 0, 1, 1)) { Label = "launch" });
         addresses[1] = number.Address;
-        bare = device.Kernels.Load(FillRandomLauncher.Variants.First());
+        bare = device.Kernels.Load(request);
         defaultStream = device.DefaultStream.Value;
         stream = device.CreateStream();
         SubmitStep(stream);
@@ -54,8 +55,8 @@ public unsafe class LaunchBenchmarks : HostBenchmarks
     public void Driver()
     {
         DriverTable driver = ((CudaDevice)Device).Context.Driver;
-        byte* arguments = stackalloc byte[bare.ArgumentBytes];
-        new Span<byte>(arguments, bare.ArgumentBytes).Clear();
+        byte* arguments = stackalloc byte[request.ArgumentBytes];
+        new Span<byte>(arguments, request.ArgumentBytes).Clear();
         var overlap = new LaunchAttribute { Id = LaunchAttribute.ProgrammaticStreamSerialization, Value = 1 };
         var config = new LaunchConfig
         {
