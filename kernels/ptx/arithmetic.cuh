@@ -1,6 +1,6 @@
 // Arithmetic for which the language has no exact word, all targets. One instruction a function.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#integer-arithmetic-instructions-mul
-// https://docs.nvidia.com/cuda/parallel-thread-execution/#floating-point-instructions-rsqrt
+// https://docs.nvidia.com/cuda/parallel-thread-execution/#floating-point-instructions-rsqrt (likewise -lg2, -sin, -cos)
 #pragma once
 
 namespace tera::ptx {
@@ -18,6 +18,30 @@ __device__ __forceinline__ float rsqrt_approx(float x)
 {
     float y;
     asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/// log₂ x of a positive x, to 2^-22 in (0.5, 2), elsewhere to 2^-22 of itself.
+__device__ __forceinline__ float lg2_approx(float x)
+{
+    float y;
+    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/// sin x to 2^-20.5 in [-2π, 2π].
+__device__ __forceinline__ float sin_approx(float x)
+{
+    float y;
+    asm("sin.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/// cos x to 2^-20.5 in [-2π, 2π].
+__device__ __forceinline__ float cos_approx(float x)
+{
+    float y;
+    asm("cos.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 

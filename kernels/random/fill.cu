@@ -1,10 +1,13 @@
 // A factor of format 1 written out (random/fill.cuh), by all threads of a grid: neither grid nor block shows in the result.
+// Many normals of 16 bits go in tiles (random/fill_tiles.cuh).
 //
 // Macros: TERA_DTYPE (0 float32, 1 bfloat16, 2 float16), TERA_DISTRIBUTION (0 normal, 1 uniform, 2 Rademacher, 3 ternary).
 #include "ptx/griddepcontrol.cuh"
-#include "random/fill.cuh"
+#include "random/fill_tiles.cuh"
 
 namespace tera {
+
+constexpr bool kTiles = TERA_DTYPE != kFloat32 && TERA_DISTRIBUTION == kNormal;
 
 template <class Index, bool Scaled>
 __device__ __forceinline__ void fill_by_grid(const FillRandomArguments& p)
@@ -20,6 +23,13 @@ extern "C" __global__ void fill_random(const __grid_constant__ tera::FillRandomA
     using namespace tera;
     ptx::griddepcontrol_wait();
     ptx::griddepcontrol_launch_dependents();
+    if constexpr (kTiles) {
+        extern __shared__ __align__(16) unsigned char shared[];
+        Doubts& doubts = *reinterpret_cast<Doubts*>(shared);
+        if (p.tiled != 0) {
+            return p.scale == 1.0f ? fill_tiles<TERA_DTYPE, false>(p, doubts) : fill_tiles<TERA_DTYPE, true>(p, doubts);
+        }
+    }
     if (p.count >> 32 != 0) {
         fill_by_grid<u64, true>(p);
     } else if (p.scale != 1.0f) {

@@ -91,6 +91,25 @@ void check_readings(u32 threshold, float magnitude)
     }
 }
 
+/// The distances to true radii and directions on which rounded_normals.cuh builds, for one word in 4099.
+void check_distances()
+{
+    const double turn = 6.283185307179586476925 / 4294967296.0, radius_distance = std::exp2(-23.269), direction_distance = std::exp2(-23.499);
+    double radius_worst = 0, direction_worst = 0;
+    for (u64 i = 0; i <= 0xFFFFFFFFull; i += 4099) {
+        const u32 x = static_cast<u32>(i);
+        const float u = fma_rn(to_float_rn(x), 0x1p-32f, 0x1p-33f);
+        const double radius = std::sqrt(-2 * std::log(static_cast<double>(u)));
+        radius_worst = std::fmax(radius_worst, radius == 0 ? normal_radius(x) : std::fabs(normal_radius(x) - radius) / radius);
+        float cosine, sine;
+        normal_direction(x, cosine, sine);
+        direction_worst = std::fmax(direction_worst, std::fmax(std::fabs(cosine - std::cos(x * turn)), std::fabs(sine - std::sin(x * turn))));
+        check(std::fabs(cosine) <= 1 && std::fabs(sine) <= 1, "the direction of 0x%08x is longer than one", x);
+    }
+    check(radius_worst > 0.9 * radius_distance && radius_worst <= radius_distance, "a radius is wrong by %g of itself", radius_worst);
+    check(direction_worst > 0.9 * direction_distance && direction_worst <= direction_distance, "a direction is wrong by %g", direction_worst);
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -112,5 +131,6 @@ int main(int argc, char** argv)
     check_readings<kUniform>(0, 1.0f);
     check_readings<kRademacher>(0, 1.0f);
     check_readings<kTernary>(10923, 1.7320243f);
-    return finish(40000);
+    check_distances();
+    return finish(1000000);
 }

@@ -12,6 +12,10 @@ public sealed class FillRandomGpuTests
 {
     private const int Rows = 3163;
     private const int Columns = 3167;
+
+    // Enough for tiles on every device, the last one short, and one normal past the last four.
+    private const int TileRows = 4099;
+    private const int TileColumns = 2051;
     private CudaDevice device = null!;
 
     [OneTimeSetUp]
@@ -75,8 +79,42 @@ public sealed class FillRandomGpuTests
         }
     }
 
+    [Test]
+    public void Normals_in_tiles_have_the_exact_formulas_bits()
+    {
+        const int cases = 16;
+        Assert.That((long)cases * TileRows * TileColumns, Is.GreaterThan(1 << 27));
+        for (int i = 0; i < cases; i++)
+        {
+            CoreSource core = new(new RandomSource(0x9E3779B97F4A7C15 * (ulong)(i + 1), Distribution.Normal), (uint)(i % 5), TileRows, TileColumns);
+            AssertTilesAreExact(core, DType.BFloat16, 1);
+        }
+    }
+
+    [Test]
+    public void Normals_in_tiles_keep_the_scales_rounding_to_float([Values(DType.BFloat16, DType.Float16)] DType dtype, [Values(1.0, 0.0123, -37.5, 1e-7, 3e-39)] double scale)
+    {
+        CoreSource core = new(new RandomSource(77, Distribution.Normal), 3, TileRows, TileColumns);
+        AssertTilesAreExact(core, dtype, scale);
+    }
+
+    [Test]
+    public void The_approximate_functions_keep_their_bounds_for_every_word()
+    {
+        (float radius, float direction) = NormalBoundsProbe.Measure(device);
+        TestContext.Out.WriteLine($"greatest errors, as parts of the allowed: radius {radius:F3}, direction {direction:F3}");
+        Assert.That(radius, Is.InRange(0.1f, 1f));
+        Assert.That(direction, Is.InRange(0.1f, 1f));
+    }
+
+    private void AssertTilesAreExact(CoreSource core, DType dtype, double scale)
+    {
+        ushort[] exact = Fill<ushort>(core, dtype, scale, 0, tiled: false);
+        AssertSameBits<ushort>(Fill<ushort>(core, dtype, scale, 0, tiled: true), exact, $"{dtype}, {core}, times {scale}");
+    }
+
     // Runs the kernel into the middle of a larger buffer whose rest must keep its 0xFF bytes.
-    private T[] Fill<T>(CoreSource core, DType dtype, double scale, int misplaced, uint? blocks = null, int threads = 256)
+    private T[] Fill<T>(CoreSource core, DType dtype, double scale, int misplaced, uint? blocks = null, int threads = 256, bool tiled = true)
         where T : unmanaged
     {
         int size = dtype.Size();
@@ -86,7 +124,10 @@ public sealed class FillRandomGpuTests
         nint start = memory.DangerousGetHandle();
         device.Fill(start, 0xFF, before + bytes + 256, default);
         FillRandomStep step = new(new Operand(1, dtype), core) { Label = "fill", Scale = scale };
-        new FillRandomLauncher(device, step, blocks, threads).Run([0, start + before], default);
+        FillRandomLauncher launcher = new(device, step, blocks, threads, tiled);
+        bool inTiles = tiled && core.Source.Distribution == Distribution.Normal && dtype != DType.Float32 && core.R == TileRows;
+        Assert.That(launcher.Description.EndsWith(" in tiles", StringComparison.Ordinal), Is.EqualTo(inTiles), launcher.Description);
+        launcher.Run([0, start + before], default);
         byte[] found = new byte[before + bytes + 256];
         device.Synchronize();
         device.CopyOut(start, found, default);

@@ -4,6 +4,7 @@
 #include "emulated/machine.h"
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -67,6 +68,12 @@ alignas(1024) extern unsigned char shared[emulated::kSharedBytes];
 inline void __syncthreads() { emulated::sync_block(); }
 
 inline void __syncwarp() { emulated::sync_warp(); }
+
+inline int __popc(unsigned x) { return std::popcount(x); }
+inline int __clz(unsigned x) { return std::countl_zero(x); }
+
+/// Of shared memory; threads run one at a time.
+inline unsigned atomicAdd(unsigned* address, unsigned value) { return __atomic_fetch_add(address, value, __ATOMIC_RELAXED); }
 
 inline float __shfl_xor_sync(unsigned, float value, int mask) { return emulated::shuffle_xor(value, mask); }
 inline unsigned __shfl_xor_sync(unsigned, unsigned value, int mask) { return std::bit_cast<unsigned>(emulated::shuffle_xor(std::bit_cast<float>(value), mask)); }

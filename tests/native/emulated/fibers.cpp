@@ -28,7 +28,7 @@ Times cluster_gathering, cluster_released;
 bool overlapping;
 
 constexpr const char* kFaults[] = {"none", "no_proxy_fence", "no_barrier_fence", "no_wgmma_fence", "late_wgmma_wait", "no_last_wgmma_wait", "late_store_wait", "late_copy_wait", "no_phase_wait",
-    "no_free_wait", "wrong_bytes", "fewer_bytes", "no_block_barrier", "no_warp_barrier", "no_named_barrier", "wrong_count", "no_cluster_barrier", "no_grid_wait", "few_registers", "in_kernel"};
+    "no_free_wait", "wrong_bytes", "fewer_bytes", "no_block_barrier", "no_warp_barrier", "no_named_barrier", "wrong_count", "no_cluster_barrier", "no_grid_wait", "few_registers", "rough_functions", "in_kernel"};
 static_assert(std::size(kFaults) == static_cast<std::size_t>(Fault::count));
 
 [[noreturn]] void leave() { std::longjmp(scheduler, 1); }

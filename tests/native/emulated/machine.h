@@ -54,6 +54,7 @@ enum class Fault {
     no_cluster_barrier,
     no_grid_wait,
     few_registers,      // the first warpgroup keeps its registers
+    rough_functions,    // approximate functions err eight times as far as PTX allows
     in_kernel,          // none: the test's own kernel has one
     count
 };

@@ -54,6 +54,7 @@ internal static class StepLauncher
         .. CoreMarginalsPass.Variants,
         .. BlockOperandsLauncher.Variants,
         .. FillRandomLauncher.Variants,
+        .. NormalBoundsProbe.Variants,
         .. KroneckerLauncher.Variants,
         .. OuterVectorsLauncher.Variants,
         .. VectorMarginalsLauncher.Variants,
