@@ -20,7 +20,7 @@ internal sealed class FillRandomLauncher : CompiledStep
     private const int TileSharedBytes = sizeof(uint) + (TileElements / 4 * sizeof(ushort));
     private const int TileAlignment = 8;
 
-    // With fewer tiles for a multiprocessor, its eight blocks one after another take longer than the exact formula everywhere at once.
+    // A tile's threads make 32 normals each, the exact formula's eight: with fewer tiles for a multiprocessor there are too few of them to hide what each waits for.
     private const int LeastTilesPerProcessor = 2;
 
     private readonly FillRandomStep step;
