@@ -31,8 +31,8 @@ internal static class HostCommand
             name = device.Name;
         }
 
-        // One invocation an iteration: the queue is emptied between two of them.
-        Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithInvocationCount(1).WithUnrollFactor(1).WithWarmupCount(8).WithIterationCount(60);
+        // One invocation an iteration: the queue is emptied between two of them. Warm for as long as the runtime takes to compile what is called often once more.
+        Job job = Job.Default.WithToolchain(InProcessEmitToolchain.Instance).WithInvocationCount(1).WithUnrollFactor(1).WithWarmupCount(100).WithIterationCount(60);
         var log = new QuietLogger();
         IConfig config = ManualConfig.CreateEmpty().AddJob(job).AddLogger(log).AddColumnProvider(DefaultConfig.Instance.GetColumnProviders().ToArray())
             .WithArtifactsPath(Path.Combine(Path.GetTempPath(), "tera-benchmarks"));

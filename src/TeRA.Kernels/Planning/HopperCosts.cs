@@ -32,7 +32,7 @@ internal static class HopperCosts
     private const double FactorNumberSeconds = 45e-12;
     private const double TransposedShare = 1;
     private const double TransposedSeconds = 2.5e-6;
-    private const double PaddedTransposedShare = 1.35;
+    private const double PaddedTransposedShare = 1.2;
     private const double CutTransposedShare = 2.2;
     private const int FewestTransposed = 16;
     private const int LongestUncut = 32;
@@ -41,8 +41,9 @@ internal static class HopperCosts
     // The part of a Kronecker kernel's arithmetic that its memory traffic does not hide.
     private const double ExposedArithmetic = 0.55;
 
-    // A generated number of the core beside other work, and one that is only written out.
+    // A generated number of the core beside other work; and one that is only written out: normal in 16 bits, normal in float32, uniform.
     private const double GeneratedNumberSeconds = 2.7e-12;
+    private const double RoundedNumberSeconds = 1.15e-12;
     private const double WrittenNumberSeconds = 1.8e-12;
     private const double WrittenUniformSeconds = 0.9e-12;
     private const double CoreMarginalsSeconds = 6e-6;
@@ -78,7 +79,7 @@ internal static class HopperCosts
         BlockOperandsStep operands => Expansion(operands.Core),
         CoreMarginalsStep { Contraction: { } product } marginals when WgmmaModesShape.Choose(marginals, traits, out _) is { } shape => traits.LaunchSeconds + Modes(product, shape, traits),
         CoreMarginalsStep marginals => CoreMarginalsSeconds + Generation(marginals.Core),
-        FillRandomStep fill => Math.Max(Writing(fill.Core), Floor(fill, traits)),
+        FillRandomStep fill => Math.Max(Writing(fill.Core, fill.Output.DType is DType.BFloat16 or DType.Float16), Floor(fill, traits)),
         ScaledCopiesStep copies => ScaledCopiesShare * Floor(copies, traits),
         ScaledCopiesGradientStep sums => ScaledGradientsSeconds + (ScaledCopiesShare * Floor(sums, traits)),
         OuterVectorsStep => VectorSeconds,
@@ -112,14 +113,14 @@ internal static class HopperCosts
 
     private static double Generation(CoreSource core) => (double)core.R * core.S * GeneratedNumberSeconds;
 
-    private static double Writing(CoreSource core) =>
-        (double)core.R * core.S * (core.Source.Distribution.Kind == DistributionKind.Uniform ? WrittenUniformSeconds : WrittenNumberSeconds);
+    private static double Writing(CoreSource core, bool rounded) => (double)core.R * core.S
+        * (core.Source.Distribution.Kind == DistributionKind.Uniform ? WrittenUniformSeconds : rounded ? RoundedNumberSeconds : WrittenNumberSeconds);
 
     private static double Modes(KroneckerStep step, WgmmaModesShape shape, DeviceTraits traits)
     {
         // The modes after the first are one dense factor.
         double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
-        double generation = step.Core is { } core ? Writing(core) : 0;
+        double generation = step.Core is { } core ? Writing(core, rounded: true) : 0;
         double all = (shape.Transposed ? TransposedSeconds : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
         return shape.Transposed ? all : Math.Max(all, FewRowsSeconds + (FactorNumberSeconds * shape.RestIn * shape.RestOut));
     }
