@@ -5,7 +5,7 @@
 // griddepcontrol_wait(), before it reads what an earlier kernel may have written and before it writes anything to global memory (an earlier
 // kernel may still read it). Until then it may compute from its argument alone, and set up shared memory. The wait lasts until the kernel before has
 // ended and its writes are visible; that one waited likewise, so all earlier work is done too. A block that left without the wait
-// would break this chain for the kernels after it.
+// would break this chain for the kernels after it; random/fill.cu says when one block's wait is enough.
 //
 // griddepcontrol_launch_dependents() lets the next kernel's blocks start where there is room once every block has executed it or ended. It
 // is safe anywhere, in any kernel: it promises nothing about memory.

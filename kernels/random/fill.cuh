@@ -17,6 +17,7 @@ struct FillRandomArguments {
     u64 count;
     RandomSource source;
     float scale;
+    u32 early;  // fill.cu: the kernel before is a product that neither reads nor writes the output, and need not be waited for
     u32 tiled;  // fill_tiles.cuh: 16-bit normals, fewer than 2³², at a multiple of 8 bytes, by kTileThreads; otherwise unused
 };
 

@@ -19,14 +19,14 @@ void compare(u32 found, u32 wanted, const char* what, u64 where)
     }
 }
 
-void fill(const RandomSource& source, u64 count, float scale, u32 grid)
+void fill(const RandomSource& source, u64 count, float scale, u32 grid, bool early = false)
 {
     constexpr int kMargin = 4; // 8 bytes
     constexpr u16 kUnwritten = 0xFFFF;
     emulated::Global<u16> storage(count + 2 * kMargin, kUnwritten);
     u16* const output = storage.data() + kMargin;
-    const FillRandomArguments p{output, count, source, scale, 1};
-    emulated::launch(grid, 1, kTileThreads, [&] { fill_random(p); }, 1, true);
+    const FillRandomArguments p{output, count, source, scale, early, 1};
+    emulated::launch(grid, 1, kTileThreads, [&] { fill_random(p); }, 1, !early); // the emulation knows no kernel before that leaves the output alone
     for (u64 i = 0; i < count; ++i) {
         compare(output[i], Out::encode(mul_rn(Factor<kNormal>::element(source, i), scale)), "normal", i);
     }
@@ -82,6 +82,7 @@ void bounds()
 void run()
 {
     fill({0xFEEDFACE12345678ull, 5, kNormal, 0, 1.0f}, 3 * 8192 + 1234 * 4 + 3, 1.0f, 2);
+    fill({4, 5, kNormal, 0, 1.0f}, 3 * 8192 + 7, 1.0f, 2, true);
     fill({1, 0, kNormal, 0, 1.0f}, 8192, 0.0123f, 3);
     fill({2, 1, kNormal, 0, 1.0f}, 4 * 255 + 1, -3e-39f, 1);
     fill({3, 2, kNormal, 0, 1.0f}, 2 * 8192 + 2, 37.5f, 1);

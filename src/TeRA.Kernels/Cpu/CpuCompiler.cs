@@ -12,6 +12,7 @@ internal static class CpuCompiler
     {
         MatrixProductStep { M: <= CpuThinProduct<float>.MaximumRows, Blocks: null } s => s.A.DType == DType.Float64 ? new CpuThinProduct<double>(pool, s) : new CpuThinProduct<float>(pool, s),
         MatrixProductStep s => s.A.DType == DType.Float64 ? new CpuMatrixProduct<double>(pool, s) : new CpuMatrixProduct<float>(pool, s),
+        FilledProductStep s => new CpuSequence(pool, [Create(pool, s.Product), Create(pool, s.Fill)]),
         CoreProductStep s => s.A.DType == DType.Float64 ? new CpuCoreProduct<double>(pool, s) : new CpuCoreProduct<float>(pool, s),
         CoreProjectionStep s => s.Q.DType == DType.Float64 ? new CpuCoreProjection<double>(pool, s) : new CpuCoreProjection<float>(pool, s),
         CoreMarginalsStep { Contraction: { } product } s => Contracted(pool, s, product),

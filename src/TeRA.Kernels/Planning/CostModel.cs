@@ -22,7 +22,12 @@ internal static class CostModel
     private const double TokensPerTile = 128;
 
     /// <summary>Seconds of one step.</summary>
-    public static double Seconds(Step step, DeviceTraits traits) => traits.LaunchSeconds + (HopperCosts.Seconds(step, traits) ?? Roofline(step, traits));
+    public static double Seconds(Step step, DeviceTraits traits) => (HopperCosts.Seconds(step, traits), step) switch
+    {
+        ({ } seconds, _) => traits.LaunchSeconds + seconds,
+        (null, FilledProductStep filled) => Seconds(filled.Product, traits) + Seconds(filled.Fill, traits),
+        _ => traits.LaunchSeconds + Roofline(step, traits),
+    };
 
     /// <summary>Seconds of all steps.</summary>
     public static double Seconds(LayerPass pass, DeviceTraits traits) => pass.Steps.Sum(step => Seconds(step, traits));

@@ -70,6 +70,7 @@ internal static class HopperCosts
         MatrixProductStep product when WgmmaThinProductRules.Rejection(product, traits) is null => ThinProduct(product, traits),
         MatrixProductStep product when WgmmaProductRules.Rejection(product, traits) is null => Product(product, traits),
         MatrixProductStep product => PortableCosts.Product(product, traits),
+        FilledProductStep filled when WgmmaProductRules.LeavesIdle(filled.Product, traits) => FilledProduct(filled, traits),
         CoreProductStep product => PortableCosts.CoreProduct(product, traits),
         KroneckerStep modes when WgmmaModesShape.Choose(modes, traits, out _) is { } shape => Modes(modes, shape, traits),
         KroneckerStep modes => PortableCosts.Modes(modes, traits),
@@ -102,6 +103,12 @@ internal static class HopperCosts
     {
         double schedule = WgmmaProductSchedule.Choose(step).Seconds(step);
         return Math.Max(schedule, Floor(step, traits) + (ShortSumShare * schedule));
+    }
+
+    private static double FilledProduct(FilledProductStep step, DeviceTraits traits)
+    {
+        double product = Product(step.Product, traits), fill = CostModel.Seconds(step.Fill, traits);
+        return product + Math.Max(0, fill - WgmmaProductSchedule.Choose(step.Product).IdleSeconds(step.Product));
     }
 
     // The product's layers are read once more, beside the core.

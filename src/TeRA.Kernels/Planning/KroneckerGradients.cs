@@ -97,10 +97,10 @@ internal static class KroneckerGradients
         }
 
         Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("dT", dtype, rows.Rank * k);
-        pass.Add(new MatrixProductStep(pass.Input, pass.OutputGradient, gradient, k, n, b)
+        pass.Add(operands.WithStoredCore(pass, new MatrixProductStep(pass.Input, pass.OutputGradient, gradient, k, n, b)
         {
             Label = $"dWᵀ = {Power(-shift)}·Xᵀ·dY", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
-        });
+        }));
         pass.Add(first with { Input = gradient, Output = t });
         return Contraction(t, probe, rows.Rank, 1, columns, "H", "dT·V");
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 
 namespace TeRA.Kernels.Planning;
@@ -57,9 +58,24 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
             return known;
         }
 
-        Operand stored = pass.Scratch("G", pass.Problem.DType, checked(core.R * core.S));
-        pass.Add(new FillRandomStep(stored, core) { Label = $"G in {pass.Problem.DType.Label()}", Scale = 1 / core.Source.Distribution.Unit });
-        return stored;
+        FillRandomStep fill = Fill(CoreOperand(pass));
+        pass.Add(fill);
+        return fill.Output;
+    }
+
+    /// <summary>
+    /// The product, and G begun before its end where the pass may, does not have it yet, and runs on a device that has room: a part of the generator's time then
+    /// does not show.
+    /// </summary>
+    public Step WithStoredCore(PassBuilder pass, MatrixProductStep product)
+    {
+        if (!pass.FillsEarly || !WgmmaProductRules.LeavesIdle(product, pass.Traits) || pass.Known("G") is not null)
+        {
+            return product;
+        }
+
+        FillRandomStep fill = Fill(CoreOperand(pass));
+        return new FilledProductStep(product, fill) { Label = $"{product.Label}, {fill.Label}" };
     }
 
     /// <summary>P = X·V, times a power of two; forward leaves it for backward where the options say so.</summary>
@@ -77,6 +93,10 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
             Label = $"gradients of {string.Join(", ", rows.Names(update).Concat(columns.Names(update)))} += marginals of g_d, g_e",
             More = [Marginals(pass, columns, columnGradient)],
         });
+
+    private Operand CoreOperand(PassBuilder pass) => pass.Scratch("G", pass.Problem.DType, checked(core.R * core.S));
+
+    private FillRandomStep Fill(Operand stored) => new(stored, core) { Label = $"G in {stored.DType.Label()}", Scale = 1 / core.Source.Distribution.Unit };
 
     private static Operand Contract(PassBuilder pass, Operand input, Operand output, KroneckerSide side, string name, string inputName)
     {

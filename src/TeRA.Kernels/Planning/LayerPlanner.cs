@@ -27,7 +27,7 @@ internal static class LayerPlanner
     public static LayerPlan WithInputGradient(LayerPlan plan, bool inputGradient)
     {
         LayerProblem problem = plan.Problem with { NeedInputGradient = inputGradient };
-        LayerPass backward = problem is { Tokens: > 0, NeedBackward: true } ? Backward(problem, plan.Traits, plan.BackwardPath, KeptLayout.Of(plan)) : LayerPass.Empty;
+        LayerPass backward = problem is { Tokens: > 0, NeedBackward: true } ? Backward(problem, plan.Traits, plan.BackwardPath, KeptLayout.Of(plan), plan.Forward) : LayerPass.Empty;
         return new LayerPlan(problem, new LayerPaths(plan.Path, plan.BackwardPath), plan.Forward, backward, plan.Kept, plan.KeptBytes, plan.Traits) { Reasons = plan.Reasons };
     }
 
@@ -54,11 +54,11 @@ internal static class LayerPlanner
         LayerPass backward = LayerPass.Empty;
         if (problem.NeedBackward)
         {
-            backward = Backward(problem, traits, paths.Backward, kept);
+            backward = Backward(problem, traits, paths.Backward, kept, forward);
             if (kept.Without(backward) is { HasUnread: true } less)
             {
                 (forward, kept) = Forward(problem, traits, paths.Forward, less);
-                backward = Backward(problem, traits, paths.Backward, kept);
+                backward = Backward(problem, traits, paths.Backward, kept, forward);
             }
         }
 
@@ -92,9 +92,9 @@ internal static class LayerPlanner
 
     /// <summary>
     /// The steps of dX and of the trained tensors' gradients. Where W is built again, the gradients come first if that takes less scratch: what they leave makes room
-    /// for W, and no step is another one.
+    /// for W, and no step is another one. Random numbers are begun beside a product where that is shorter and the layer takes no more scratch for it.
     /// </summary>
-    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept)
+    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept, LayerPass forward)
     {
         LayerPass pass = Backward(problem, traits, path, kept, gradientsFirst: false);
         if (path != ExecutionPath.Merged)
@@ -103,12 +103,20 @@ internal static class LayerPlanner
         }
 
         LayerPass other = Backward(problem, traits, path, kept, gradientsFirst: true);
-        return other.ScratchBytes < pass.ScratchBytes && other.Steps.Length == pass.Steps.Length ? other : pass;
+        if (other.ScratchBytes < pass.ScratchBytes && other.Steps.Length == pass.Steps.Length)
+        {
+            pass = other;
+        }
+
+        LayerPass early = Backward(problem, traits, path, kept, gradientsFirst: true, fillsEarly: true);
+        return early.Steps.Any(step => step is FilledProductStep)
+            && early.ScratchBytes <= Math.Max(pass.ScratchBytes, forward.ScratchBytes)
+            && CostModel.Seconds(early, traits) < CostModel.Seconds(pass, traits) ? early : pass;
     }
 
-    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept, bool gradientsFirst)
+    private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept, bool gradientsFirst, bool fillsEarly = false)
     {
-        var pass = new PassBuilder(problem, traits, kept, mayKeep: false);
+        var pass = new PassBuilder(problem, traits, kept, mayKeep: false) { FillsEarly = fillsEarly };
         if (gradientsFirst)
         {
             AddParameterGradients(pass);

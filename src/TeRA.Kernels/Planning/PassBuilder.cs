@@ -45,6 +45,9 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
     /// </summary>
     public UpdateScope Scope { get; set; }
 
+    /// <summary>Whether random numbers may be made earlier than they are needed, where a product leaves a part of the device idle: they then take memory for longer.</summary>
+    public bool FillsEarly { get; init; }
+
     /// <summary>A trained tensor of the scope's update, or, in no scope, the trained bias, which comes after those of all updates.</summary>
     public Operand Parameter(int index, string name, long count) =>
         Bind(name, Problem.ParameterDType, count, BufferRole.Parameter, Scope.FirstParameter + index);
@@ -143,7 +146,7 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
 
     private double Seconds() => steps.Sum(step => CostModel.Seconds(step, Traits));
 
-    private PassBuilder Copy() => new(Problem, Traits, Kept.Copy(), mayKeep) { steps = [.. steps], buffers = [.. buffers], Scope = Scope };
+    private PassBuilder Copy() => new(Problem, Traits, Kept.Copy(), mayKeep) { steps = [.. steps], buffers = [.. buffers], Scope = Scope, FillsEarly = FillsEarly };
 
     private Operand Bind(string name, DType dtype, long count, BufferRole role, int index = 0, long offset = 0)
     {

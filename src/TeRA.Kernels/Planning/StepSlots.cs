@@ -9,6 +9,7 @@ internal static class StepSlots
     public static IEnumerable<int> Of(Step step) => step switch
     {
         MatrixProductStep s => Slots(s.A, s.B, s.C, s.AddTo, s.Bias, s.Blocks?.A, s.Blocks?.B),
+        FilledProductStep s => [.. Of(s.Product), .. Of(s.Fill)],
         KroneckerStep s => Slots([s.Input, s.Output, s.InputScale, s.AddTo, .. s.ModeScales]),
         CoreProductStep s => Slots(s.A, s.C, s.Scale),
         CoreExpansionStep s => Slots(s.Output, s.RowScale, s.ColumnScale),

@@ -37,6 +37,18 @@ internal sealed class KernelSourceTests
         }
     }
 
+    // What a kernel relies on that begins before a product has ended (random/fill.cu).
+    [TestCase("gemm/matrix_product.cu")]
+    [TestCase("gemm/split_sum.cu")]
+    [TestCase("gemm/wgmma_product.cu")]
+    [TestCase("gemm/wgmma_thin_product.cu")]
+    public void Products_wait_before_they_let_others_start(string file)
+    {
+        string text = KernelSources.Embedded.Text(file);
+        int start = text.IndexOf("griddepcontrol_launch_dependents()", StringComparison.Ordinal), wait = text.IndexOf("griddepcontrol_wait()", StringComparison.Ordinal);
+        Assert.That(start < 0 || (wait >= 0 && wait < start), Is.True, "the wait comes first, or others start at the end");
+    }
+
     [Test]
     public void Folders_include_one_way_only()
     {

@@ -34,6 +34,25 @@ internal sealed class WgmmaRulesTests
         Assert.That(WgmmaProductRules.Rejection(step with { AddTo = step.C }, DeviceTraits.H100), Is.Null);
     }
 
+    [TestCase(4096, 4096, 16, TestName = "512 tiles leave 16 of 132 multiprocessors idle for the time of one")]
+    [TestCase(3072, 3072, 12, TestName = "384 narrower tiles leave 12")]
+    [TestCase(4224, 4096, 0, TestName = "Whole waves leave none")]
+    public void The_last_wave_leaves_room(int m, int n, int idle)
+    {
+        MatrixProductStep step = Product(m, n, 8192) with { LayoutA = Layout.Transposed, LayoutB = Layout.Normal };
+        WgmmaProductSchedule schedule = WgmmaProductSchedule.Choose(step);
+        double tile = schedule.Seconds(step) / Math.Ceiling(schedule.Items(step) / 132.0);
+        Assert.That(schedule.IdleSeconds(step), Is.EqualTo(idle / 132.0 * tile).Within(1e-12));
+        Assert.That(WgmmaProductRules.LeavesIdle(step, DeviceTraits.H100), Is.EqualTo(idle > 0));
+        Assert.That(WgmmaProductRules.LeavesIdle(step, Ampere), Is.False);
+    }
+
+    [TestCase(4096, 64, TestName = "A short side")]
+    [TestCase(256, 512, TestName = "A sum in parts")]
+    [TestCase(4096, 4100, TestName = "The portable kernel")]
+    public void Other_products_are_not_said_to_leave_room(int m, int n) =>
+        Assert.That(WgmmaProductRules.LeavesIdle(Product(m, n, 8192) with { LayoutA = Layout.Transposed, LayoutB = Layout.Normal }, DeviceTraits.H100), Is.False);
+
     [TestCase(256, 64, "")]
     [TestCase(128, 8, "")]
     [TestCase(4096, 16, "")]

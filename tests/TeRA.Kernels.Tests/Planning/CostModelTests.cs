@@ -22,6 +22,19 @@ internal sealed class CostModelTests
         Assert.That(plan.Seconds * 1e6, Is.EqualTo(step).Within(Tolerance).Percent);
     }
 
+    [Test]
+    public void Numbers_begun_early_take_what_the_last_wave_does_not_hide()
+    {
+        Operand operand = new(1, DType.BFloat16);
+        var product = new MatrixProductStep(operand, operand, operand, 4096, 4096, 8192) { Label = "dW", LayoutA = Layout.Transposed };
+        var fill = new FillRandomStep(operand, new CoreSource(new RandomSource(1, Distribution.Normal), 0, 4096, 4096)) { Label = "G" };
+        var both = new FilledProductStep(product, fill) { Label = "both" };
+        double apart = CostModel.Seconds(product, DeviceTraits.H100) + CostModel.Seconds(fill, DeviceTraits.H100);
+        Assert.That((apart - CostModel.Seconds(both, DeviceTraits.H100)) * 1e6, Is.EqualTo(9.4).Within(2), "367.4 + 20.5 and 378.4 were measured");
+        Assert.That(CostModel.Seconds(both with { Fill = fill with { Core = fill.Core with { R = 8 } } }, DeviceTraits.H100), Is.EqualTo(CostModel.Seconds(product, DeviceTraits.H100)).Within(1e-12), "few numbers are hidden");
+        Assert.That(CostModel.Seconds(both, DeviceTraits.GenericCpu), Is.EqualTo(CostModel.Seconds(product, DeviceTraits.GenericCpu) + CostModel.Seconds(fill, DeviceTraits.GenericCpu)));
+    }
+
     /// <summary>Tokens and the ranks of three modes of 16; how the step's label begins; µs of the step alone.</summary>
     [TestCase(8192, 8, "P =", 28.3)]
     [TestCase(8192, 16, "P =", 56.7)]

@@ -24,11 +24,32 @@ internal sealed class WeightGradientPlanTests
         LayerPlan plan = Plan(DeviceTraits.H100, Full, 8192);
         Assert.That(Labels(plan.Backward), Is.EqualTo(new[]
         {
-            "dWᵀ = 2^-6·Xᵀ·dY", "dT = 2^-6·Uᵀ·dW", "G in bfloat16", "g_d, g_e = α·2^18·(H∘G) against e, d, H = 2^-6·dT·V",
+            "dWᵀ = 2^-6·Xᵀ·dY, G in bfloat16", "dT = 2^-6·Uᵀ·dW", "g_d, g_e = α·2^18·(H∘G) against e, d, H = 2^-6·dT·V",
             "gradients of tera_row.0, tera_row.1, tera_row.2, tera_col.0, tera_col.1, tera_col.2 += marginals of g_d, g_e",
             "Tᵀ = 2^-6·V·(G∘e)ᵀ", "W = W0 + α·2^6·U·(d∘T)", "dX = dY·W",
         }));
-        Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo((2L * 4096 * 4096) + (4 * 4 * 4096)), "G takes the place that dW left, W that of G, and dT and T lie in dX until it is written");
+        Assert.That(plan.ScratchBytes, Is.LessThanOrEqualTo((2L * 4096 * 4096) + (4 * 4 * 4096)), "W takes the place that dW left, and G, dT and T lie in dX until it is written");
+    }
+
+    [TestCase(8192, false, true, TestName = "dX lends two matrices: G is begun while dW is multiplied")]
+    [TestCase(8191, false, false, TestName = "It lends one: G comes when dW is no longer needed")]
+    [TestCase(4096, false, false, TestName = "It lends just one")]
+    [TestCase(2048, false, false, TestName = "It lends none")]
+    [TestCase(8192, true, false, TestName = "Beside a kept W nothing is in the arena, and nothing comes there")]
+    public void The_core_is_begun_early_where_there_is_room(int tokens, bool keep, bool early)
+    {
+        var problem = new LayerProblem(tokens, 4096, 4096, DType.BFloat16) { Update = Full, WeightPolicy = keep ? WeightPolicy.Keep : WeightPolicy.Rebuild, Path = ExecutionPath.Merged };
+        LayerPlan plan = LayerPlanner.Plan(problem, DeviceTraits.H100);
+        Assert.That(plan.Backward.Steps.Count(step => step is FilledProductStep), Is.EqualTo(early ? 1 : 0));
+        Assert.That(plan.Backward.Steps.Count(step => step is FillRandomStep), Is.EqualTo(early ? 0 : 1));
+        Assert.That(LayerPlanner.Plan(problem, DeviceTraits.H100 with { Architecture = 80 }).Backward.Steps.OfType<FilledProductStep>(), Is.Empty);
+    }
+
+    [Test]
+    public void A_product_of_whole_waves_leaves_no_room_for_it()
+    {
+        LayerPlan plan = Plan(DeviceTraits.H100, TeraUpdate.Propose(4224, 4096, rankFraction: 1), 16384);
+        Assert.That(Labels(plan.Backward), Has.Some.EqualTo("G in bfloat16"));
     }
 
     [Test]

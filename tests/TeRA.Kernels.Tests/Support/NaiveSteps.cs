@@ -16,6 +16,7 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         switch (step)
         {
             case MatrixProductStep s: MatrixProduct(s); break;
+            case FilledProductStep s: Run(s.Product); Run(s.Fill); break;
             case KroneckerStep s: Kronecker(s); break;
             case CoreProductStep s: CoreProduct(s); break;
             case CoreProjectionStep s: CoreProjection(s); break;

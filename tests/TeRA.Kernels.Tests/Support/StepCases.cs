@@ -33,7 +33,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. BlockProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. BlockOperands(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. BlockProducts(), .. FilledProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. BlockOperands(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -113,6 +113,18 @@ internal static class StepCases
             },
         };
     }
+
+    private static IEnumerable<StepCase> FilledProducts() =>
+        from shape in ProductShapes
+        from dtype in AllDTypes
+        from integers in new[] { false, true }
+        select new StepCase($"filled product {shape.M}x{shape.N}x{shape.K} {(integers ? "integers" : "normal")}", dtype, run =>
+        {
+            BoundStep product = MatrixProduct(run, dtype, shape, (Layout.Transposed, Layout.Normal), options: 0, integers);
+            var core = new CoreSource(new RandomSource(17, Distribution.Rademacher), 3, shape.N, 7);
+            Operand filled = run.Output("filled", dtype, core.R * core.S);
+            return product with { Step = new FilledProductStep((MatrixProductStep)product.Step, new FillRandomStep(filled, core) { Label = "fill", Scale = 0.5 }) { Label = "test" }, Outputs = [.. product.Outputs, filled] };
+        });
 
     private static double[] Fill(long count, ulong seed, DType dtype, bool integers) =>
         integers ? SeededValues.NonZeroIntegers(count, seed, dtype is DType.BFloat16 or DType.Float16 ? 1 : 4) : SeededValues.Normal(count, seed, dtype);

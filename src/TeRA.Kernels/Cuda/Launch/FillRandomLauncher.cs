@@ -27,6 +27,7 @@ internal sealed class FillRandomLauncher : CompiledStep
     private readonly CudaKernel kernel;
     private readonly int threads;
     private readonly bool tiled;
+    private readonly bool early;
     private readonly uint blocks;
 
     /// <summary>Prepares the step.</summary>
@@ -35,10 +36,12 @@ internal sealed class FillRandomLauncher : CompiledStep
     /// <param name="blocks">Grid size, where a test wants its own; null for twice as many as the device holds at once, or fewer for a short factor.</param>
     /// <param name="threads">Block size.</param>
     /// <param name="tiled">Whether many 16-bit normals may go in tiles, approximated first: the same bits sooner.</param>
-    public FillRandomLauncher(CudaDevice device, FillRandomStep step, uint? blocks = null, int threads = DefaultThreads, bool tiled = true)
+    /// <param name="early">Whether the kernel launched before it is a product that leaves the output alone: then it begins where that one leaves room.</param>
+    public FillRandomLauncher(CudaDevice device, FillRandomStep step, uint? blocks = null, int threads = DefaultThreads, bool tiled = true, bool early = false)
     {
         this.step = step;
         this.threads = threads;
+        this.early = early;
         kernel = device.Kernels.Load(Request(step.Output.DType, step.Core.Source.Distribution.Kind));
         this.tiled = tiled && threads == TileThreads && GoesInTiles(device);
         this.blocks = blocks ?? ChooseBlocks(device);
@@ -55,7 +58,7 @@ internal sealed class FillRandomLauncher : CompiledStep
 
     /// <inheritdoc/>
     public override string Description =>
-        $"{kernel.Name}<{step.Output.DType.Label()}, {step.Core.Source.Distribution}> {blocks}×{threads}{(tiled ? " in tiles" : string.Empty)}";
+        $"{kernel.Name}<{step.Output.DType.Label()}, {step.Core.Source.Distribution}> {blocks}×{threads}{(tiled ? " in tiles" : string.Empty)}{(early ? ", early" : string.Empty)}";
 
     private long Count => checked(step.Core.R * step.Core.S);
 
@@ -76,6 +79,7 @@ internal sealed class FillRandomLauncher : CompiledStep
             Source = new RandomSourceArguments(step.Core),
             Scale = (float)step.Scale,
         };
+        arguments.Early = early ? 1u : 0u;
         arguments.Tiled = tiled && arguments.Output % TileAlignment == 0 ? 1u : 0u;
         kernel.Launch(arguments, (blocks, 1, 1), threads, SharedBytes, stream, overlaps: true);
     }
@@ -103,6 +107,7 @@ internal sealed class FillRandomLauncher : CompiledStep
         public ulong Count;
         public RandomSourceArguments Source;
         public float Scale;
+        public uint Early;
         public uint Tiled;
     }
 }

@@ -13,6 +13,7 @@ internal static class StepLauncher
     public static CompiledStep Create(CudaDevice device, Step step) => step switch
     {
         MatrixProductStep product => WgmmaProductLauncher.Create(device, product),
+        FilledProductStep filled => Filled(device, filled),
         CoreProductStep product => new CoreProductLauncher(device, product),
         CoreProjectionStep projection => WgmmaProjectionLauncher.Create(device, projection),
         CoreMarginalsStep { Contraction: not null } marginals => new WgmmaMarginalsLauncher(device, marginals),
@@ -36,6 +37,13 @@ internal static class StepLauncher
         OptimizerStep optimizer => new OptimizerLauncher(device, optimizer),
         _ => throw new NotSupportedException($"{device.Id} has no kernel for {step.GetType().Name} ({step.Label})."),
     };
+
+    // Before numbers that are begun early stands the product, or nothing is known of what does.
+    private static SequenceLauncher Filled(CudaDevice device, FilledProductStep step)
+    {
+        CompiledStep product = WgmmaProductLauncher.Create(device, step.Product);
+        return new(product, new FillRandomLauncher(device, step.Fill, early: product.Launches > 0));
+    }
 
     /// <summary>
     /// Every kernel variant that some launcher may load, for building ahead of time and for the tests that compile all of them for every

@@ -56,6 +56,18 @@ internal static class WgmmaProductRules
             : null;
     }
 
+    /// <summary>Whether the step runs there in one launch of several waves, the last of which leaves multiprocessors idle.</summary>
+    public static bool LeavesIdle(MatrixProductStep step, DeviceTraits traits)
+    {
+        if (WgmmaThinProductRules.Rejection(step, traits) is null || Rejection(step, traits) is not null)
+        {
+            return false;
+        }
+
+        WgmmaProductSchedule schedule = WgmmaProductSchedule.Choose(step);
+        return schedule.Parts == 1 && schedule.IdleSeconds(step) > 0;
+    }
+
     private static string? Rejection(MatrixProductStep step, BlockProduct blocks) =>
         step.LayoutA == Layout.Transposed ? "a block product beside a transposed A"
         : step.C.DType == DType.Float32 ? "a block product into float32"

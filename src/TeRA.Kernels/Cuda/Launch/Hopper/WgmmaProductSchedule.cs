@@ -95,6 +95,16 @@ internal readonly record struct WgmmaProductSchedule(int TileN, int Parts, long 
     /// <summary>Predicted time of a step that is cut so.</summary>
     public double Seconds(MatrixProductStep step) => Time(step, TileN, Count(step, TileN), Parts, PartLength / WgmmaProductRules.TileK) * 1e-6;
 
+    /// <summary>
+    /// Seconds that all multiprocessors together would make of the time in which those without a tile in the last wave wait for the others: what the next kernel
+    /// may use if it needs nothing of this one.
+    /// </summary>
+    public double IdleSeconds(MatrixProductStep step)
+    {
+        long items = Items(step), waves = Ceiling(items, Processors);
+        return Seconds(step) / waves * ((waves * Processors) - items) / Processors;
+    }
+
     /// <summary>Whether the launch should overlap the kernel before.</summary>
     public bool Overlaps(MatrixProductStep step) => Items(step) > Processors && Seconds(step) <= LongestOverlap;
 
