@@ -17,34 +17,17 @@ struct BlockOperandsArguments {
 
 constexpr int kOperandThreads = kExpansionThreads;
 
-/// One number of the diagonals that are wanted, which are numbered one after the other.
-struct DiagonalNumber {
-    float* to; // null past the last
-    DiagonalElement element;
-
-    static __device__ __forceinline__ DiagonalNumber of(const CoreExpansionArguments& p, u32 index)
-    {
-        const u32 inner = p.scale[kInner].output != nullptr ? p.scale[kInner].count : 0, outer = p.scale[kOuter].output != nullptr ? p.scale[kOuter].count : 0;
-        const int which = index < inner ? kInner : kOuter;
-        if (index >= inner + outer) {
-            return {nullptr, {}};
-        }
-        index -= which == kInner ? 0 : inner;
-        return {p.scale[which].output + index, DiagonalElement::of(p.scale[which], index)};
-    }
-};
-
 /// What block number `block` of `blocks` has of F and of the diagonals. Only the diagonals' vectors are another kernel's.
 __device__ __forceinline__ void write_others(const BlockOperandsArguments& p, u32 block, u32 blocks, float* factors)
 {
     u32 index = block * kOperandThreads + threadIdx.x;
-    DiagonalNumber number = DiagonalNumber::of(p.expansion, index);
-    write_matrix<kOperandThreads>(p.matrix, block, blocks, factors);
+    DiagonalNumber number = DiagonalNumber::of(p.expansion.scale, index);
+    write_matrix<kOperandThreads>(p.matrix, p.matrix.mode, block, blocks, factors);
     ptx::griddepcontrol_wait();
     while (number.to != nullptr) {
         *number.to = number.element.value();
         index += blocks * kOperandThreads;
-        number = DiagonalNumber::of(p.expansion, index);
+        number = DiagonalNumber::of(p.expansion.scale, index);
     }
 }
 

@@ -50,4 +50,21 @@ struct DiagonalElement {
     }
 };
 
+/// One number of two diagonals, those of which are written being numbered one after the other.
+struct DiagonalNumber {
+    float* to; // null past the last
+    DiagonalElement element;
+
+    static __device__ __forceinline__ DiagonalNumber of(const Diagonal (&diagonal)[2], u32 index)
+    {
+        const u32 first = diagonal[0].output != nullptr ? diagonal[0].count : 0, second = diagonal[1].output != nullptr ? diagonal[1].count : 0;
+        const int which = index < first ? 0 : 1;
+        if (index >= first + second) {
+            return {nullptr, {}};
+        }
+        index -= which == 0 ? 0 : first;
+        return {diagonal[which].output + index, DiagonalElement::of(diagonal[which], index)};
+    }
+};
+
 } // namespace tera::gemm

@@ -38,6 +38,7 @@ struct ModesArguments {
     ptx::TensorMap input;   // (i, i₁, t), boxes 64 × kInPadded × kPassTokens
     ptx::TensorMap output;  // rows: (o, o₁, t), boxes 64 × kOut × kStoreTokens; transposed: (t, o₁, o), boxes kUnitTokens × 8 × 8
     ptx::TensorMap added;   // as the transposed output; for marginals, what the results are multiplied by, as rows
+    ptx::TensorMap rest;    // TERA_PREPARED: F in boxes 64 × kFactorRows; as F₁ out × in, with its scales, and rest_scale in it, rounded once
     RandomSource factors;
     ModeArguments modes[kMaximumModes];
     void* transposed;  // (o₁, o) × ld
@@ -54,6 +55,8 @@ struct ModesArguments {
     const float* column_scale;
     float* row_partial;
     float* column_partial;
+
+    const unsigned short* first; // TERA_PREPARED: F₁
 };
 
 constexpr int kConsumers = 2;
@@ -82,6 +85,8 @@ constexpr int kRowTiles = (kRestOut + kTileRows - 1) / kTileRows;
 // A block that writes transposed rows, or sums over rows, works on one tile of F's rows all along and holds no others; the grid is a multiple of kRowTiles.
 constexpr bool kKeepsRows = TERA_TRANSPOSED_OUT || TERA_MARGINALS;
 constexpr int kFactorRows = kKeepsRows ? kTileRows : kRowTiles * kTileRows;
+constexpr int kFactorBoxBytes = kFactorRows * 128; // 64 columns
+static_assert(!TERA_PREPARED || kKeepsRows, "a box holds 256 rows");
 
 // Rows out: a store takes kStoreTokens rows of 64 of o, all o₁.
 constexpr int kOut = 8 * kOutGroups;
@@ -119,7 +124,7 @@ constexpr int table_start(int mode)
 }
 
 // The tables lie in the last stages until F is made; the others fill meanwhile.
-constexpr int kTableStages = (table_start(kModes) * 4 + kStageBytes - 1) / kStageBytes;
+constexpr int kTableStages = TERA_PREPARED ? 0 : (table_start(kModes) * 4 + kStageBytes - 1) / kStageBytes;
 static_assert(kStages > kTableStages, "the tables take whole stages");
 
 /// The tiles of a block: along the rows t, those of F's rows first; with marginals neighbours, so that the order of their sums is the same on every device.

@@ -1,4 +1,5 @@
-// The factors of kernels/kronecker/wgmma_modes.cu: made from the seed at the start of every block, while the first stages fill.
+// The factors of kernels/kronecker/wgmma_modes.cu: made from the seed at the start of every block, while the first stages fill. With TERA_PREPARED a kernel before
+// has made them (kernels/gemm/kronecker_matrices.cu): F then comes through the copy engine beside the first stages, and F₁ is read here.
 #pragma once
 
 #include "kronecker/modes_config.cuh"
@@ -90,7 +91,7 @@ __device__ __forceinline__ void store_factor_chunk(const ModesArguments& p, cons
         factor_chunk(p, tables, first_row + row, 8 * chunk, v);
         packed = {E::encode2(v[0], v[1]), E::encode2(v[2], v[3]), E::encode2(v[4], v[5]), E::encode2(v[6], v[7])};
     }
-    *reinterpret_cast<uint4*>(factor + chunk / 8 * kFactorRows * 128 + swizzled(row, chunk % 8)) = packed;
+    *reinterpret_cast<uint4*>(factor + chunk / 8 * kFactorBoxBytes + swizzled(row, chunk % 8)) = packed;
 }
 
 /// F from row `first_row`. Where it comes out even a thread keeps to its columns, whose part of the work is then done once.
@@ -111,20 +112,30 @@ __device__ void build_factor(const ModesArguments& p, const float* tables, unsig
     }
 }
 
-/// F₁ as B fragments of mma, [k block][o₁ group][lane]: element (i₁, o₁) with i₁ along K.
+/// F₁ as B fragments of mma, [k block][o₁ group][lane]: element (i₁, o₁) with i₁ along K. pair(o₁, i₁) is two neighbours, zeros where there are none.
+template <class Pair>
+__device__ __forceinline__ void build_fragments(const Pair& pair, uint2* fragments, int thread, int threads)
+{
+    for (int e = thread; e < kFirstFragments; e += threads) {
+        const int lane = e % 32, k = e / 32 / kOutGroups, o = e / 32 % kOutGroups * 8 + lane / 4, i = 16 * k + lane % 4 * 2;
+        fragments[e] = {pair(o, i), pair(o, i + 8)};
+    }
+}
+
+/// From its table.
 __device__ void build_first(const float* table, uint2* fragments, int thread, int threads)
 {
     constexpr int in = kFirstIn, out = kFirstOut;
-    for (int e = thread; e < kFirstFragments; e += threads) {
-        const int lane = e % 32, k = e / 32 / kOutGroups, o = e / 32 % kOutGroups * 8 + lane / 4;
-        unsigned halves[2];
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-            const int i = 16 * k + 8 * h + lane % 4 * 2;
-            halves[h] = E::encode2(o < out && i < in ? table[o * in + i] : 0, o < out && i + 1 < in ? table[o * in + i + 1] : 0);
-        }
-        fragments[e] = {halves[0], halves[1]};
-    }
+    const auto pair = [&](int o, int i) { return E::encode2(o < out && i < in ? table[o * in + i] : 0, o < out && i + 1 < in ? table[o * in + i + 1] : 0); };
+    build_fragments(pair, fragments, thread, threads);
+}
+
+/// From its rows in memory.
+__device__ void load_first_mode(const unsigned short* rows, uint2* fragments, int thread, int threads)
+{
+    constexpr int in = kFirstIn, out = kFirstOut;
+    const auto element = [&](int o, int i) { return o < out && i < in ? static_cast<unsigned>(rows[o * in + i]) : 0; };
+    build_fragments([&](int o, int i) { return element(o, i) | element(o, i + 1) << 16; }, fragments, thread, threads);
 }
 
 } // namespace tera

@@ -14,7 +14,8 @@
 //
 // Macros: TERA_DTYPE (1, 2); TERA_TRANSPOSED_OUT, TERA_ADD, TERA_MARGINALS (0, 1); TERA_CHUNKS (64-row blocks of F a warpgroup holds at once);
 // TERA_SPLIT_COLUMNS (1: the warpgroups share F's rows and split the tile's columns; 0: the other way round); TERA_COLUMNS (of a warpgroup's tile, a multiple of
-// 128); TERA_STAGES; TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first mode first and at most 64).
+// 128); TERA_STAGES; TERA_PREPARED (0, 1: F and F₁ lie in memory; not for rows out); TERA_MODES_IN, TERA_MODES_OUT (the modes' lengths before and after, the first
+// mode first and at most 64).
 #include "kronecker/modes_factors.cuh"
 #include "kronecker/modes_stores.cuh"
 
@@ -23,6 +24,7 @@ namespace tera {
 /// The boxes of the input that a block works through: 64 of i, one pass of columns, one tile after another.
 struct Boxes {
     int index, pass = 0, k = 0;
+    bool factor = true; // the first pass brings F, too, its columns of the same 64 of i with every box
 
     __device__ __forceinline__ bool any(const ModesArguments& p) const { return index < last_tile(p); }
 
@@ -30,6 +32,7 @@ struct Boxes {
     {
         if ((k += 64) == kRestIn) {
             k = 0;
+            factor = false;
             if (++pass == kPasses * kRounds) {
                 pass = 0;
                 index += tile_step();
@@ -48,16 +51,21 @@ __device__ __forceinline__ void load_input(const ModesArguments& p, unsigned to,
     }
 }
 
-/// Fills at most `limit` stages, each when it is empty. Rows and i₁ outside read as zero.
+/// Fills at most `limit` stages, each when it is empty. Rows and i₁ outside read as zero. Of a block's boxes, the first ones may be among them or not.
+template <bool First>
 __device__ __forceinline__ void produce(const ModesArguments& p, const Shared& s, Ring<kStages>& ring, Boxes& boxes, int limit)
 {
     for (int i = 0; i < limit && boxes.any(p); ++i) {
+        const bool factor = TERA_PREPARED && First && boxes.factor;
         const unsigned full = s.full + ring.stage * 8;
         ptx::mbarrier_wait_parity(s.empty + ring.stage * 8, ring.parity ^ 1);
-        ptx::mbarrier_arrive_expect_tx(full, kStageBytes);
+        ptx::mbarrier_arrive_expect_tx(full, kStageBytes + (factor ? kFactorBoxBytes : 0));
 #pragma unroll
         for (int part = 0; part < kColumnParts; ++part) {
             load_input(p, s.stages + ring.stage * kStageBytes + part * kPartBytes, boxes, first_token(boxes.index, part) + boxes.pass * kPassTokens, full);
+        }
+        if (factor) {
+            ptx::cp_async_bulk_tensor_2d_load(s.factor + boxes.k / 64 * kFactorBoxBytes, &p.rest, boxes.k, first_row(blockIdx.x), full);
         }
         ring.advance();
         boxes.advance();
@@ -71,7 +79,7 @@ __device__ __forceinline__ void accumulate(
     unsigned previous = 0;
     for (int k = 0; k < kRestIn; k += 64) {
         ptx::mbarrier_wait_parity(s.full + ring.stage * 8, ring.parity);
-        const unsigned a = factor + k / 64 * kFactorRows * 128;
+        const unsigned a = factor + k / 64 * kFactorBoxBytes;
         const unsigned b = s.stages + ring.stage * kStageBytes + columns;
         ptx::wgmma_fence();
 #pragma unroll
@@ -154,19 +162,25 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
     if (threadIdx.x == 0) {
         initialise_barriers(s);
         ptx::griddepcontrol_wait();
-        produce(p, s, ring, boxes, kStages - kTableStages);
+        produce<true>(p, s, ring, boxes, kStages - kTableStages);
 #if TERA_TRANSPOSED_OUT
         fetch_first_added(p, s);
 #endif
     } else if (threadIdx.x >= 32) {
         constexpr int threads = kThreads - 32;
         const int thread = threadIdx.x - 32;
+        auto* first = reinterpret_cast<uint2*>(memory + s.first);
+#if TERA_PREPARED
+        ptx::griddepcontrol_wait();
+        load_first_mode(p.first, first, thread, threads);
+#else
         auto* tables = reinterpret_cast<float*>(memory + s.tables);
         generate_tables(p, tables, thread, threads);
         ptx::bar_sync(1, threads);
         build_factor<threads>(p, tables, memory + s.factor, kKeepsRows ? first_row(blockIdx.x) : 0, thread);
-        build_first(tables, reinterpret_cast<uint2*>(memory + s.first), thread, threads);
+        build_first(tables, first, thread, threads);
         ptx::fence_proxy_async();
+#endif
     }
     ptx::griddepcontrol_wait();
     __syncthreads();
@@ -175,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(tera::kThreads, 1) wgmma_modes(cons
     if (warpgroup == 0) {
         ptx::setmaxnreg_dec<24>();
         if (threadIdx.x == 0) {
-            produce(p, s, ring, boxes, 0x7FFFFFFF);
+            produce<(kStages < kRestIn / 64)>(p, s, ring, boxes, 0x7FFFFFFF);
         }
 #if TERA_MARGINALS
         if (threadIdx.x >= 64 && threadIdx.x % 32 == 0) {

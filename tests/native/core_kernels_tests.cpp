@@ -6,6 +6,7 @@
 #include "gemm/block_operands.cu"
 #include "gemm/core_marginals.cu"
 #include "gemm/core_projection_sum.cu"
+#include "gemm/kronecker_matrices.cu"
 
 #include <cmath>
 #include <cstring>
@@ -206,33 +207,88 @@ struct Size {
     u32 out, in;
 };
 
+/// A matrix with its result, and the scales of its modes where it has any.
+struct TestMatrix {
+    std::vector<Size> sizes;
+    i64 rows = 1, columns = 1;
+    emulated::Global<E::Storage> output;
+    std::vector<emulated::Global<float>> scales;
+
+    TestMatrix(KroneckerMatrix& p, MatrixMode* mode, const std::vector<Size>& of, bool contract, bool kept, bool scaled, int distribution)
+        : sizes(of), output(number_of(of))
+    {
+        u32 place = 0;
+        for (u32 m = 0; m < sizes.size(); ++m) {
+            scales.push_back(numbers(sizes[m].in));
+            mode[m] = {m + 1, divisor(sizes[m].in), divisor(sizes[m].out), contract ? sizes[m].out : 1, contract ? 1 : sizes[m].in, place, scaled ? scales[m].data() : nullptr};
+            place += kept ? tiles(sizes[m].in * sizes[m].out, 4) * 4 : 0;
+            rows *= sizes[m].out, columns *= sizes[m].in;
+        }
+        p.output = output.data(), p.count = rows * columns, p.columns = divisor(columns);
+        p.factors = source_of(distribution, 0), p.alpha = 0.5f;
+        p.modes = static_cast<u32>(sizes.size()), p.places = place;
+    }
+
+    static i64 number_of(const std::vector<Size>& sizes)
+    {
+        i64 count = 1;
+        for (const Size& size : sizes) {
+            count *= size.out * size.in;
+        }
+        return count;
+    }
+
+    void check_result(const KroneckerMatrix& p, const MatrixMode* mode) const
+    {
+        for (i64 row = 0; row < rows; ++row) {
+            for (i64 column = 0; column < columns; ++column) {
+                double product = 0.5;
+                i64 o = row, i = column;
+                for (u32 m = p.modes; m-- > 0;) {
+                    product *= random_element(factor_of(p, mode[m]), o % sizes[m].out * mode[m].out_step + i % sizes[m].in * mode[m].in_step);
+                    product *= mode[m].scale == nullptr ? 1 : scales[m][i % sizes[m].in];
+                    o /= sizes[m].out, i /= sizes[m].in;
+                }
+                const double found = E::decode(output[row * columns + column]);
+                check(std::fabs(found - product) <= (1.001 * kUnit + 8 * 0x1p-24) * std::fabs(product), "matrix %lldx%lld: (%lld, %lld) is %g, not %g", rows, columns, row, column, found, product);
+            }
+        }
+    }
+};
+
 void matrix(const std::vector<Size>& sizes, bool contract, bool kept, u32 blocks, int distribution)
 {
     BlockOperandsArguments operands{};
     KroneckerMatrixArguments& p = operands.matrix;
-    i64 rows = 1, columns = 1;
-    u32 place = 0;
-    for (u32 m = 0; m < sizes.size(); ++m) {
-        p.mode[m] = {m + 1, divisor(sizes[m].in), divisor(sizes[m].out), contract ? sizes[m].out : 1, contract ? 1 : sizes[m].in, place};
-        place += kept ? tiles(sizes[m].in * sizes[m].out, 4) * 4 : 0;
-        rows *= sizes[m].out, columns *= sizes[m].in;
-    }
-    emulated::Global<E::Storage> output(rows * columns);
-    p.output = output.data(), p.count = rows * columns, p.columns = divisor(columns);
-    p.factors = source_of(distribution, 0), p.alpha = 0.5f;
-    p.modes = static_cast<u32>(sizes.size()), p.places = place;
+    const TestMatrix test(p, p.mode, sizes, contract, kept, false, distribution);
     launch_operands(operands, blocks);
-    for (i64 row = 0; row < rows; ++row) {
-        for (i64 column = 0; column < columns; ++column) {
-            double product = 0.5;
-            i64 o = row, i = column;
-            for (u32 m = p.modes; m-- > 0;) {
-                product *= random_element(factor_of(p, m), o % sizes[m].out * p.mode[m].out_step + i % sizes[m].in * p.mode[m].in_step);
-                o /= sizes[m].out, i /= sizes[m].in;
-            }
-            const double found = E::decode(output[row * columns + column]);
-            check(std::fabs(found - product) <= (1.001 * kUnit + 8 * 0x1p-24) * std::fabs(product), "matrix %lldx%lld: (%lld, %lld) is %g, not %g", rows, columns, row, column, found, product);
-        }
+    test.check_result(p, p.mode);
+}
+
+/// Several matrices with scales and without, with the last mode apart or not, and two diagonals or none.
+void matrices(bool diagonals, int distribution)
+{
+    KroneckerMatricesArguments p{};
+    const std::vector<std::vector<Size>> sizes = {{{8, 5}}, {{4, 6}, {16, 8}, {3, 8}}, {{40, 70}, {2, 1}}, {{3, 5}}};
+    std::vector<TestMatrix> tests;
+    u32 modes = 0, blocks = 0;
+    for (u32 i = 0; i < sizes.size(); ++i) {
+        PlacedMatrix& placed = p.matrix[i];
+        tests.emplace_back(placed, p.mode + modes, sizes[i], i % 2 == 0, i != 2, i < 3, distribution);
+        placed.last_apart = i == 1, placed.first_mode = modes, placed.first_block = blocks;
+        modes += placed.modes, blocks += i == 1 ? 2 : tiles(placed.count, kMatrixNumbers * kMatricesThreads);
+    }
+    p.matrices = static_cast<u32>(sizes.size()), p.diagonal_block = blocks;
+    const emulated::Global<float> first = numbers(24), second = numbers(17), third = numbers(5);
+    emulated::Global<float> d(24 * 17, NAN), e(5, NAN);
+    p.diagonal[0] = {{first.data(), second.data()}, diagonals ? d.data() : nullptr, {divisor(24), divisor(17)}, 2, 24 * 17};
+    p.diagonal[1] = {{third.data()}, diagonals ? e.data() : nullptr, {divisor(5)}, 1, 5};
+    emulated::launch(blocks + diagonals, 1, kMatricesThreads, [&] { kronecker_matrices(p); }, 1, true);
+    for (u32 i = 0; i < sizes.size(); ++i) {
+        tests[i].check_result(p.matrix[i], p.mode + p.matrix[i].first_mode);
+    }
+    for (u32 i = 0; diagonals && i < 24 * 17; ++i) {
+        check(d[i] == first[i / 17] * second[i % 17] && (i >= 5 || e[i] == third[i]), "number %u of the diagonals", i);
     }
 }
 
@@ -253,6 +309,7 @@ void run()
         marginals(9, 37, 8, 0, TERA_DTYPE == kFloat32 ? 3 : 1, distribution);
         matrix({{16, 8}, {5, 3}}, distribution % 2 == 0, true, 3, distribution);
         matrix({{3, 2}, {1, 5}, {7, 1}}, distribution % 2 == 1, distribution < 2, 1, distribution);
+        matrices(distribution % 2 == 0, distribution);
     }
 }
 

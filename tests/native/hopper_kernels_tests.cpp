@@ -227,7 +227,6 @@ void modes(int tokens, int blocks, bool wide)
         p.row_partial = row_partial.data(), p.column_partial = column_partial.data();
         blocks = groups * kRowTiles;
     }
-    emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); }, 1, true);
 
     // The factors mode by mode: matrix[m][o·in + i].
     std::vector<std::vector<double>> matrix(kModes);
@@ -240,6 +239,21 @@ void modes(int tokens, int blocks, bool wide)
             }
         }
     }
+    Matrix first(kFirstOut * kFirstIn), rest(kRestOut * kRestIn);
+    for (int i = 0; i < kFirstOut * kFirstIn; ++i) {
+        first[i] = E::encode(static_cast<float>(matrix[0][i]));
+    }
+    for (int e = 0; e < kRestOut * kRestIn; ++e) {
+        double value = p.rest_scale;
+        for (int m = kModes - 1, o = e / kRestIn, i = e % kRestIn; m > 0; --m) {
+            value *= matrix[m][o % kModeOut[m] * kModeIn[m] + i % kModeIn[m]];
+            o /= kModeOut[m], i /= kModeIn[m];
+        }
+        rest[e] = E::encode(static_cast<float>(value));
+    }
+    p.first = first.data(), p.rest = {rest.data(), {kRestIn, kRestOut, 1}, {64, kFactorRows, 1}};
+    emulated::launch(blocks, 1, threads, [&] { wgmma_modes(p); }, 1, true);
+
     std::vector<double> column_sums(out);
     for (int t = 0; t < tokens; ++t) {
         std::vector<double> values(in);

@@ -19,6 +19,7 @@ internal static class CpuCompiler
         CoreMarginalsStep s => s.H.DType == DType.Float64 ? new CpuCoreMarginals<double>(pool, s) : new CpuCoreMarginals<float>(pool, s),
         CoreExpansionStep s => s.Output.DType == DType.Float64 ? new CpuCoreExpansion<double>(pool, s) : new CpuCoreExpansion<float>(pool, s),
         KroneckerMatrixStep s => s.Output.DType == DType.Float64 ? new CpuKroneckerMatrix<double>(pool, s) : new CpuKroneckerMatrix<float>(pool, s),
+        KroneckerMatricesStep s => new CpuSequence(pool, [.. s.Matrices.Cast<Step>().Prepend(s.Diagonals).OfType<Step>().Select(part => Create(pool, part))]),
         BlockOperandsStep s => new CpuSequence(pool, [.. new Step?[] { s.Diagonals, s.Modes, s.Core }.OfType<Step>().Select(part => Create(pool, part))]),
         KroneckerStep s => s.Output.DType == DType.Float64 ? new CpuKronecker<double>(pool, s) : new CpuKronecker<float>(pool, s),
         OuterVectorsStep { More.Length: > 0 } s => new CpuSequence(pool, [Create(pool, s with { More = [] }), .. s.More.Select(more => Create(pool, more))]),

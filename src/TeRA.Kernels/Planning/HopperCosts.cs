@@ -61,6 +61,12 @@ internal static class HopperCosts
 
     // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
     private const double VectorSeconds = 0.3e-6;
+
+    // Small matrices beside them, in one wave; and what a Kronecker kernel saves that loads its factors: of making the dense one only where nothing else has to
+    // arrive first.
+    private const double MatricesSeconds = 1.1e-6;
+    private const double PreparedSeconds = 0.9e-6;
+    private const double PreparedNumberSeconds = 4e-11;
     private const double MarginalSeconds = 0.9e-6;
     private const double MarginalNumberSeconds = 0.13e-9;
 
@@ -84,6 +90,7 @@ internal static class HopperCosts
         ScaledCopiesStep copies => ScaledCopiesShare * Floor(copies, traits),
         ScaledCopiesGradientStep sums => ScaledGradientsSeconds + (ScaledCopiesShare * Floor(sums, traits)),
         OuterVectorsStep => VectorSeconds,
+        KroneckerMatricesStep => MatricesSeconds,
         VectorMarginalsStep marginals => MarginalSeconds + (marginals.More.Select(step => step.Length).Append(marginals.Length).Max() * MarginalNumberSeconds),
         _ => null,
     };
@@ -129,8 +136,11 @@ internal static class HopperCosts
         double arithmetic = 2.0 * step.Outer * shape.In[0] * shape.RestIn * shape.RestOut / WaveRate(traits);
         double generation = step.Core is { } core ? Writing(core, rounded: true) : 0;
         double all = (shape.Transposed ? TransposedSeconds : RowSeconds) + (MemoryShare(shape) * Floor(step, traits)) + (ExposedArithmetic * arithmetic) + generation;
-        return shape.Transposed ? all : Math.Max(all, FewRowsSeconds + (FactorNumberSeconds * shape.RestIn * shape.RestOut));
+        return shape.Prepared ? all - Saved(shape) : shape.Transposed ? all : Math.Max(all, FewRowsSeconds + (FactorNumberSeconds * shape.RestIn * shape.RestOut));
     }
+
+    private static double Saved(WgmmaModesShape shape) =>
+        PreparedSeconds + (shape.Transposed && !shape.Adds ? PreparedNumberSeconds * shape.FactorRows * shape.RestIn : 0);
 
     private static double MemoryShare(WgmmaModesShape shape) =>
         !shape.Transposed ? RowShare

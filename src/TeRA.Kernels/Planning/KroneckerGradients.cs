@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 using static TeRA.Kernels.Planning.KroneckerSide;
@@ -18,22 +19,25 @@ internal static class KroneckerGradients
         Operand d = operands.D(pass), e = operands.E(pass);
         Operand rows = pass.Scratch("g_d", pass.Problem.ParameterDType, operands.Rows.Rank);
         Operand columns = pass.Scratch("g_e", pass.Problem.ParameterDType, operands.Columns.Rank);
+        bool FromWeight(PassBuilder trial, bool prepared)
+        {
+            if (trial.Problem.DType == DType.Float16)
+            {
+                return false;
+            }
+
+            AddFromWeight(trial, operands, d, e, rows, columns, prepared);
+            return true;
+        }
+
         pass.GoShortest(
             trial =>
             {
                 AddFromContractions(trial, operands, d, e, rows, columns);
                 return true;
             },
-            trial =>
-            {
-                if (trial.Problem.DType == DType.Float16)
-                {
-                    return false;
-                }
-
-                AddFromWeight(trial, operands, d, e, rows, columns);
-                return true;
-            });
+            trial => FromWeight(trial, prepared: false),
+            trial => FromWeight(trial, prepared: true));
         operands.AddMarginals(pass, rows, columns);
     }
 
@@ -47,14 +51,14 @@ internal static class KroneckerGradients
         });
     }
 
-    private static void AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns)
+    private static void AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns, bool prepared)
     {
         int shift = HalfLog(pass.Problem.Tokens), restored = shift + operands.Rows.FeatureShift + operands.Columns.FeatureShift;
         var marginals = new CoreMarginalsStep(new Operand(Step.WorkspaceSlot, pass.Problem.DType), d, e, rows, columns, operands.Core)
         {
             Label = $"g_d, g_e = α·{Power(restored)}·(H∘G) against e, d", Alpha = Math.ScaleB(operands.Alpha, restored),
         };
-        if (AddTransposed(pass, operands, shift) is not { } transposed)
+        if (AddTransposed(pass, operands, shift, prepared) is not { } transposed)
         {
             pass.Add(marginals with { H = AddStraight(pass, operands, shift) });
         }
@@ -85,7 +89,7 @@ internal static class KroneckerGradients
 
     /// <summary>Where the device multiplies rows into transposed rows: rows of dWᵀ become dT = Uᵀ·dW, and its rows H.</summary>
     /// <returns>The product that makes H, yet without an output; null where the device doesn't, and nothing was added.</returns>
-    private static KroneckerStep? AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift)
+    private static KroneckerStep? AddTransposed(PassBuilder pass, KroneckerOperands operands, int shift, bool prepared)
     {
         (long b, long n, long k, DType dtype) = (pass.Problem.Tokens, pass.Problem.OutFeatures, pass.Problem.InFeatures, pass.Problem.DType);
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
@@ -96,13 +100,20 @@ internal static class KroneckerGradients
             return null;
         }
 
+        KroneckerStep second = Contraction(probe, probe, rows.Rank, 1, columns, "H", "dT·V");
+        if (prepared)
+        {
+            ImmutableArray<KroneckerStep> both = operands.Prepare(pass, (rows, first), (columns, second));
+            (first, second) = (both[0], both[1]);
+        }
+
         Operand gradient = pass.Scratch("dW", dtype, k * n), t = pass.Scratch("dT", dtype, rows.Rank * k);
         pass.Add(operands.WithStoredCore(pass, new MatrixProductStep(pass.Input, pass.OutputGradient, gradient, k, n, b)
         {
             Label = $"dWᵀ = {Power(-shift)}·Xᵀ·dY", LayoutA = Layout.Transposed, Alpha = Math.ScaleB(1, -shift),
         }));
         pass.Add(first with { Input = gradient, Output = t });
-        return Contraction(t, probe, rows.Rank, 1, columns, "H", "dT·V");
+        return second with { Input = t };
     }
 
     /// <summary>Elsewhere: rows of dW become dW·V, and its columns H, which is returned.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
+using static TeRA.Kernels.Planning.KroneckerSide;
 
 namespace TeRA.Kernels.Planning;
 
@@ -76,6 +77,41 @@ internal sealed class KroneckerOperands(WeightUpdate update, KroneckerSide rows,
 
         FillRandomStep fill = Fill(CoreOperand(pass));
         return new FilledProductStep(product, fill) { Label = $"{product.Label}, {fill.Label}" };
+    }
+
+    /// <summary>
+    /// Products with their factors in memory, which one step makes for the whole pass: it reads trained vectors alone, so it may come before everything else. d and
+    /// e are made beside them where the pass lacks them.
+    /// </summary>
+    public ImmutableArray<KroneckerStep> Prepare(PassBuilder pass, params ReadOnlySpan<(KroneckerSide Side, KroneckerStep Product)> products)
+    {
+        OuterVectorsStep? diagonals = PlanDiagonals(pass).Step;
+        ImmutableArray<KroneckerStep>.Builder prepared = ImmutableArray.CreateBuilder<KroneckerStep>();
+        ImmutableArray<KroneckerMatrixStep>.Builder matrices = ImmutableArray.CreateBuilder<KroneckerMatrixStep>();
+        foreach ((KroneckerSide side, KroneckerStep product) in products)
+        {
+            DType dtype = pass.Problem.DType;
+            (string first, string rest) = side.MatrixNames(product);
+            long count = product.Modes[0].In * product.Modes[0].Out;
+            var factors = new PreparedFactors(pass.Scratch(first, dtype, count), pass.Scratch(rest, dtype, product.In * product.Out / count));
+            prepared.Add(product with { Prepared = factors });
+            ImmutableArray<KroneckerMatrixStep> made = product.FactorMatrices(factors);
+            matrices.AddRange(made[0] with { Label = first }, made[1] with { Label = $"{Power((int)Math.Log2(product.RestScale))}·{rest}" });
+        }
+
+        KroneckerMatricesStep With(KroneckerMatricesStep? there)
+        {
+            ImmutableArray<KroneckerMatrixStep> all = [.. there?.Matrices ?? [], .. matrices];
+            IEnumerable<Step> parts = all.Cast<Step>().Prepend(there?.Diagonals ?? diagonals).OfType<Step>();
+            return new(there?.Diagonals ?? diagonals, all) { Label = string.Join(", ", parts.Select(part => part.Label)) };
+        }
+
+        if (diagonals is not null || !pass.Grow<KroneckerMatricesStep>(there => KroneckerMatricesLauncher.Takes([.. there.Matrices, .. matrices]) ? With(there) : null))
+        {
+            pass.Add(With(null));
+        }
+
+        return prepared.ToImmutable();
     }
 
     /// <summary>P = X·V, times a power of two; forward leaves it for backward where the options say so.</summary>

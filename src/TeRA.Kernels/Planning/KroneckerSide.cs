@@ -46,6 +46,13 @@ internal sealed record KroneckerSide(KroneckerOperator Operator, string Matrix, 
         return inProduct && product.Contains('⊗') ? $"({product})" : product;
     }
 
+    /// <summary>What the factors of a product of this side are called in memory: the first mode's, and the others'. Scaled ones are others.</summary>
+    public (string First, string Others) MatrixNames(KroneckerStep product)
+    {
+        string suffix = product.ModeScales.IsEmpty ? "" : $"∘{Scale}", turned = product.Modes[0].Contract ? "ᵀ" : "";
+        return ($"{Factor}{Subscript(1)}{turned}{suffix}", $"{Factors(1, inProduct: turned.Length + suffix.Length > 0)}{turned}{suffix}");
+    }
+
     /// <summary>The trained vectors, one for each factor.</summary>
     public ImmutableArray<VectorOperand> Vectors(PassBuilder pass, WeightUpdate update) =>
         [.. Operator.Factors.Select(factor => new VectorOperand(pass.Parameter(factor.Trained, update.Trained[factor.Trained].Name, factor.Rank), factor.Rank))];

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using TeRA.Kernels.Cuda;
 using TeRA.Kernels.Steps;
 using static TeRA.Kernels.Planning.KroneckerSide;
@@ -57,19 +58,18 @@ internal static class KroneckerWeight
     {
         KroneckerSide rows = operands.Rows, columns = operands.Columns;
         int shift = columns.RankShift;
-        Operand d = operands.D(pass), e = operands.E(pass);
-        KroneckerStep Half(Operand? input, Operand output, long outer, KroneckerSide side, Operand scale, string label) => new(input, output, outer, 1, side.Expand, side.Source)
+        KroneckerStep Half(Operand input, Operand output, long outer, KroneckerSide side, string label) => new(input, output, outer, 1, side.Expand, side.Source)
         {
-            Label = label, InputScale = scale, ModeScales = operands.Scales(pass, side), TransposedOutput = true,
+            Label = label, InputScale = input, ModeScales = operands.Scales(pass, side), TransposedOutput = true,
         };
 
-        // The shapes are judged before there is a buffer for T.
+        // The shapes are judged before there are buffers.
         var probe = new Operand(Step.WorkspaceSlot, pass.Problem.DType);
-        KroneckerStep first = Half(probe, probe, rows.Rank, columns, e, $"Tᵀ = {Power(-shift)}·V·(G∘e)ᵀ") with
+        KroneckerStep first = Half(probe, probe, rows.Rank, columns, $"Tᵀ = {Power(-shift)}·V·(G∘e)ᵀ") with
         {
             Alpha = Math.ScaleB(operands.Core.Source.Distribution.Unit, -shift),
         };
-        KroneckerStep second = Half(probe, target, columns.Features, rows, d, Sum(baseWeight, $"α·{Power(shift)}·U·(d∘T)")) with
+        KroneckerStep second = Half(probe, target, columns.Features, rows, Sum(baseWeight, $"α·{Power(shift)}·U·(d∘T)")) with
         {
             AddTo = baseWeight, Alpha = Math.ScaleB(operands.Alpha, shift),
         };
@@ -78,9 +78,26 @@ internal static class KroneckerWeight
             return false;
         }
 
-        Operand core = operands.StoredCore(pass), t = pass.Scratch("T", pass.Problem.DType, columns.Features * rows.Rank);
-        pass.Add(first with { Input = core, Output = t });
-        pass.Add(second with { Input = t });
+        pass.GoShortest(
+            trial =>
+            {
+                AddHalves(trial, operands, first, second);
+                return true;
+            },
+            trial =>
+            {
+                ImmutableArray<KroneckerStep> prepared = operands.Prepare(trial, (columns, first), (rows, second));
+                AddHalves(trial, operands, prepared[0], prepared[1]);
+                return true;
+            });
         return true;
+    }
+
+    private static void AddHalves(PassBuilder pass, KroneckerOperands operands, KroneckerStep first, KroneckerStep second)
+    {
+        Operand d = operands.D(pass), e = operands.E(pass), core = operands.StoredCore(pass);
+        Operand t = pass.Scratch("T", pass.Problem.DType, operands.Columns.Features * operands.Rows.Rank);
+        pass.Add(first with { Input = core, Output = t, InputScale = e });
+        pass.Add(second with { Input = t, InputScale = d });
     }
 }

@@ -5,6 +5,9 @@ namespace TeRA.Kernels.Planning;
 /// <summary>Pure functions from a layer problem and a device's traits to a plan: the steps of each candidate, of which <see cref="PathChoice"/> takes one.</summary>
 internal static class LayerPlanner
 {
+    // Times the scratch without it: factors in memory, a two-hundredth of a matrix each, may lie where the numbers come.
+    private const double ScratchOfEarly = 1.02;
+
     /// <summary>The plan of a layer.</summary>
     /// <exception cref="ArgumentException">The problem contradicts itself.</exception>
     public static LayerPlan Plan(LayerProblem problem, DeviceTraits traits)
@@ -92,7 +95,7 @@ internal static class LayerPlanner
 
     /// <summary>
     /// The steps of dX and of the trained tensors' gradients. Where W is built again, the gradients come first if that takes less scratch: what they leave makes room
-    /// for W, and no step is another one. Random numbers are begun beside a product where that is shorter and the layer takes no more scratch for it.
+    /// for W, and no step is another one. Random numbers are begun beside a product where that is shorter and the layer takes hardly more scratch for it.
     /// </summary>
     private static LayerPass Backward(LayerProblem problem, DeviceTraits traits, ExecutionPath path, KeptLayout kept, LayerPass forward)
     {
@@ -110,7 +113,7 @@ internal static class LayerPlanner
 
         LayerPass early = Backward(problem, traits, path, kept, gradientsFirst: true, fillsEarly: true);
         return early.Steps.Any(step => step is FilledProductStep)
-            && early.ScratchBytes <= Math.Max(pass.ScratchBytes, forward.ScratchBytes)
+            && early.ScratchBytes <= ScratchOfEarly * Math.Max(pass.ScratchBytes, forward.ScratchBytes)
             && CostModel.Seconds(early, traits) < CostModel.Seconds(pass, traits) ? early : pass;
     }
 

@@ -93,6 +93,26 @@ internal sealed class PassBuilder(LayerProblem problem, DeviceTraits traits, Kep
     /// <summary>Appends a step.</summary>
     public void Add(Step step) => steps.Add(step);
 
+    /// <summary>
+    /// Puts more into the last step of a kind that has room, instead of a step of its own at the end. What is put there must read nothing that a step makes.
+    /// </summary>
+    /// <param name="grow">The step with more in it; null where there is no room.</param>
+    /// <returns>Whether there was one.</returns>
+    public bool Grow<TStep>(Func<TStep, TStep?> grow)
+        where TStep : Step
+    {
+        for (int i = steps.Count - 1; i >= 0; i--)
+        {
+            if (steps[i] is TStep step && grow(step) is { } grown)
+            {
+                steps[i] = grown;
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Goes the way whose steps are predicted to take the shortest time, the first of equals. Each is tried on a copy.</summary>
     /// <param name="ways">At least one that is open; a way returns false where it is not.</param>
     public void GoShortest(params IEnumerable<Func<PassBuilder, bool>> ways)

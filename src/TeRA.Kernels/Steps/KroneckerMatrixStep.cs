@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace TeRA.Kernels.Steps;
 
 /// <summary>
-/// A Kronecker product of regenerated factors multiplied out: Output[(o₁…o_q), (i₁…i_q)] = alpha · Πₘ Mₘ[oₘ, iₘ], row-major, the last mode fastest, where
-/// Mₘ is the factor in the direction of its mode (<see cref="KroneckerMode.Contract"/>). The product is taken in float32 (float64) and rounded once.
+/// A Kronecker product of regenerated factors multiplied out: Output[(o₁…o_q), (i₁…i_q)] = alpha · Πₘ Mₘ[oₘ, iₘ]·Scalesₘ[iₘ], row-major, the last mode
+/// fastest, where Mₘ is the factor in the direction of its mode (<see cref="KroneckerMode.Contract"/>). The product is taken in float32 (float64) and rounded once.
 /// </summary>
 /// <param name="Output">Out×In, overwritten.</param>
 /// <param name="Modes">At least one.</param>
@@ -13,6 +13,9 @@ internal sealed record KroneckerMatrixStep(Operand Output, ImmutableArray<Kronec
 {
     /// <summary>Factor of the product; a power of two costs no rounding.</summary>
     public double Alpha { get; init; } = 1;
+
+    /// <summary>Vectors that scale the modes' inputs, one for each, float32 (float64) of the mode's In elements; empty for ones.</summary>
+    public ImmutableArray<Operand> Scales { get; init; } = [];
 
     /// <summary>Columns: the product of the modes' input lengths.</summary>
     public long In => Modes.Aggregate(1L, (product, mode) => checked(product * mode.In));

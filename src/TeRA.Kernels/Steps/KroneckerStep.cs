@@ -24,6 +24,11 @@ internal readonly record struct KroneckerMode(uint Stream, long FactorRows, long
     public long OutStep => Contract ? 1 : FactorColumns;
 }
 
+/// <summary>The factors of a product in memory: see <see cref="KroneckerStep.FactorMatrices"/>.</summary>
+/// <param name="First">The first mode's.</param>
+/// <param name="Rest">The other modes', multiplied out.</param>
+internal readonly record struct PreparedFactors(Operand First, Operand Rest);
+
 /// <summary>
 /// Output[o, out, i] = (AddTo[o, out, i]) + alpha · Σ_in (⊗ₘ Mₘ)[out, in] · InputScale[in] · Input[o, in, i]
 /// where the multi-indices in = (in₁…in_q) and out = (out₁…out_q) run row-major, the last mode fastest; the modes' factors are
@@ -64,11 +69,42 @@ internal sealed record KroneckerStep(
     /// <summary>Factor of the product.</summary>
     public double Alpha { get; init; } = 1;
 
+    /// <summary>
+    /// The factors in memory, as <see cref="FactorMatrices"/> makes them; null when a kernel makes its own. They are the numbers that a kernel would round the
+    /// factors to, so the result is the same to the last bit; a device may ignore them.
+    /// </summary>
+    public PreparedFactors? Prepared { get; init; }
+
+    /// <summary>
+    /// What a kernel that multiplies by the modes after the first as one matrix, rounded once, has in it besides the factors in units: a power of two that keeps
+    /// results between the modes near the size of the input. A sum over n numbers grows by √n, and by the factors' size.
+    /// </summary>
+    public double RestScale =>
+        Math.ScaleB(1, (int)Math.Round(((Modes.Length - 1) * Math.Log2(Factors.Distribution.Unit)) - (Math.Log2(Modes[0].In == 0 ? 1 : In / Modes[0].In) / 2)));
+
     /// <summary>Product of the modes' input lengths.</summary>
     public long In => Modes.Aggregate(1L, (product, mode) => checked(product * mode.In));
 
     /// <summary>Product of the modes' output lengths.</summary>
     public long Out => Modes.Aggregate(1L, (product, mode) => checked(product * mode.Out));
+
+    /// <summary>
+    /// The steps that make <see cref="Prepared"/>: the first mode's factor, and the other modes' multiplied out and times <see cref="RestScale"/>, both in the
+    /// distribution's units and with their <see cref="ModeScales"/>.
+    /// </summary>
+    /// <param name="prepared">Where to, in the product's dtype. At least two modes.</param>
+    public ImmutableArray<KroneckerMatrixStep> FactorMatrices(PreparedFactors prepared)
+    {
+        double unit = Factors.Distribution.Unit;
+        return
+        [
+            new(prepared.First, Modes[..1], Factors) { Label = "first mode", Scales = ModeScales.IsEmpty ? [] : ModeScales[..1], Alpha = 1 / unit },
+            new(prepared.Rest, Modes[1..], Factors)
+            {
+                Label = "other modes", Scales = ModeScales.IsEmpty ? [] : ModeScales[1..], Alpha = RestScale / Math.Pow(unit, Modes.Length - 1),
+            },
+        ];
+    }
 
     /// <inheritdoc/>
     public override double Operations

@@ -85,7 +85,7 @@ internal sealed class ProductScheduleTests
         Assert.That(Unsafe.SizeOf<CoreMarginalsPass.Arguments>(), Is.EqualTo(96));
         Assert.That(Unsafe.SizeOf<Diagonal>(), Is.EqualTo(96));
         Assert.That(Unsafe.SizeOf<CoreExpansionArguments>(), Is.EqualTo(144 + (2 * 96)));
-        Assert.That(Unsafe.SizeOf<KroneckerMatrixArguments>(), Is.EqualTo(64 + (32 * 40)));
+        Assert.That(Unsafe.SizeOf<KroneckerMatrixArguments>(), Is.EqualTo(64 + (32 * 48)));
     });
 
     [Test]

@@ -27,6 +27,8 @@ internal sealed class HopperSizesTests
 
     public static IEnumerable<TestCaseData> Modes => WgmmaModesGpuTests.Cases();
 
+    public static IEnumerable<TestCaseData> Prepared => WgmmaModesGpuTests.PreparedCases();
+
     [TestCaseSource(nameof(ProjectionSizes))]
     public void Projections_are_taken((long R, long S, long Tokens) size)
     {
@@ -68,6 +70,15 @@ internal sealed class HopperSizesTests
         using var run = new StepRunner(CpuDevice.Shared);
         var step = (KroneckerStep)WgmmaModesGpuTests.Bind(run, rows, modes, form, dtype, integers: true).Bound.Step;
         Assert.That(WgmmaModesShape.Choose(step, DeviceTraits.H100, out string rejection), Is.Not.Null, rejection);
+    }
+
+    [TestCaseSource(nameof(Prepared))]
+    public void Prepared_modes_are_taken(long rows, (long, long)[] modes, WgmmaModesGpuTests.Form form, DType dtype)
+    {
+        using var run = new StepRunner(CpuDevice.Shared);
+        var step = (KroneckerStep)WgmmaModesGpuTests.Bind(run, rows, modes, form, dtype, integers: true).Bound.Step;
+        Assert.That(WgmmaModesShape.Choose(step, DeviceTraits.H100, out string rejection), Has.Property(nameof(WgmmaModesShape.Prepared)).False, rejection);
+        Assert.That(WgmmaModesShape.Choose(step with { Prepared = new PreparedFactors(Half, Half) }, DeviceTraits.H100, out _), Has.Property(nameof(WgmmaModesShape.Prepared)).True);
     }
 
     private static IEnumerable<TestCaseData> Arguments<TFixture>(string method) =>

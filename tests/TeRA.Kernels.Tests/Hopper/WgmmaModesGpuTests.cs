@@ -24,7 +24,10 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         (72, [(43, 8), (16, 8), (16, 8)]),
         (64, [(43, 43), (8, 8), (8, 8)]),
         (200, [(7, 5), (4, 4), (8, 4), (2, 4)]),
+        (72, [(8, 8), (2, 2), (4, 4), (8, 8)]),
     ];
+
+    private static readonly Form[] TransposedForms = [Form.CoreTransposed, Form.Transposed, Form.AddTransposed];
 
     private static readonly (long Features, long Rank)[] Small = [(16, 8), (8, 8), (8, 8)];
 
@@ -40,6 +43,13 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
         }
     }
 
+    public static IEnumerable<TestCaseData> PreparedCases() =>
+        from shape in Shapes.Append((4096, [(16, 16), (16, 16), (16, 16)])).Append((128, [(8, 8), (16, 16), (32, 32)]))
+        from form in TransposedForms
+        where form != Form.CoreTransposed || shape.Modes[0].Rank <= 32
+        let dtype = shape.Modes[0].Features == 16 ? DType.Float16 : DType.BFloat16
+        select new TestCaseData(shape.Rows, shape.Modes, form, dtype).SetArgDisplayNames($"{shape.Rows}x[{string.Join('.', shape.Modes)}]", form.ToString());
+
     public static IEnumerable<TestCaseData> MarginalCases() =>
         from shape in Shapes.Append((4096, [(16, 16), (16, 16), (16, 16)]))
         from dtype in DTypes
@@ -48,6 +58,51 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
     // Every number is exact in float32, so the CPU device gives the exact result and its one rounding.
     [TestCaseSource(nameof(Cases))]
     public void Signs_give_the_bits_of_the_CPU(long rows, (long, long)[] modes, Form form, DType dtype) => SameAsCpu(rows, modes, form, dtype);
+
+    // Ternary and normal factors: a number that was rounded twice, or scaled in another order, would show.
+    [TestCaseSource(nameof(PreparedCases))]
+    public void Prepared_factors_give_the_same_bits(long rows, (long, long)[] modes, Form form, DType dtype)
+    {
+        foreach (bool ternary in new[] { false, true })
+        {
+            using var run = new StepRunner(Gpu);
+            (BoundStep bound, Operand output) = Bind(run, rows, modes, form, dtype, integers: false, ternary: ternary);
+            var step = (KroneckerStep)bound.Step;
+            run.Run(step);
+            Assert.That(run.Description, Does.StartWith("wgmma_modes").And.Not.Contain("prepared"));
+            byte[] expected = run.ReadBytes(output.Slot);
+            run.Reset();
+            run.Run(Prepare(run, step));
+            Assert.That(run.Description, Does.StartWith("wgmma_modes").And.Contain("prepared"));
+            Check.That(Comparer.SameBits("output", run.ReadBytes(output.Slot), expected), run.Description);
+        }
+    }
+
+    [TestCaseSource(nameof(MarginalCases))]
+    public void Prepared_factors_give_the_same_marginals(long rows, (long, long)[] modes, DType dtype)
+    {
+        using var run = new StepRunner(Gpu);
+        BoundStep bound = ContractedMarginals.Bind(run, rows, modes, dtype, integers: false);
+        var step = (CoreMarginalsStep)bound.Step;
+        run.Run(step);
+        Assert.That(run.Description, Does.Not.Contain("prepared"));
+        byte[][] expected = [.. bound.Outputs.Select(output => run.ReadBytes(output.Slot))];
+        run.Reset();
+        run.Run(step with { Contraction = Prepare(run, step.Contraction!) });
+        Assert.That(run.Description, Does.StartWith("wgmma_modes").And.Contain("prepared"));
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Check.That(Comparer.SameBits($"output {i}", run.ReadBytes(bound.Outputs[i].Slot), expected[i]), run.Description);
+        }
+    }
+
+    [Test]
+    public void A_thousand_runs_with_prepared_factors_give_the_same_bits([ValueSource(nameof(TransposedForms))] Form form)
+    {
+        using var run = new StepRunner(Gpu);
+        (BoundStep bound, Operand output) = Bind(run, 136, Small, form, DType.BFloat16, integers: false);
+        AssertRepeats(run, Prepare(run, (KroneckerStep)bound.Step), output);
+    }
 
     [Test]
     public void Normal_numbers_are_within_the_bounds([Values] Form form, [ValueSource(nameof(DTypes))] DType dtype)
@@ -168,6 +223,17 @@ internal sealed class WgmmaModesGpuTests : HopperFixture
             Alpha = integers ? 0.5 : 0.3f,
         };
         return (new BoundStep(step, [output], integers ? StepAccuracy.Exact : StepAccuracy.RoundedSum), output);
+    }
+
+    /// <summary>The step with its factors in memory, where this puts them.</summary>
+    private static KroneckerStep Prepare(StepRunner run, KroneckerStep step)
+    {
+        DType dtype = step.Output.DType;
+        long first = step.Modes[0].In * step.Modes[0].Out;
+        var factors = new PreparedFactors(run.Output("first", dtype, first), run.Output("rest", dtype, step.In * step.Out / first));
+        run.Run(new KroneckerMatricesStep(null, step.FactorMatrices(factors)) { Label = "factors" });
+        Assert.That(run.Description, Does.StartWith("kronecker_matrices"));
+        return step with { Prepared = factors };
     }
 
     private static double[] Outer(double[] left, double[] right) => [.. left.SelectMany(x => right.Select(y => (double)(float)(x * y)))];

@@ -11,8 +11,8 @@ internal sealed class BorrowedOutputTests
 {
     private const long Matrix = 2L * 4096 * 4096;
 
-    // The vectors d, e, g_d and g_e, each in float32, and what alignment costs.
-    private const long Short = 4 * 4 * 4096;
+    // The vectors d, e, g_d and g_e, each in float32, what alignment costs, and the factors of four products.
+    private const long Short = (4 * 4 * 4096) + (4 * 2 * ((256 * 256) + 256));
 
     private static readonly TeraUpdate Full = new([16, 16, 16], [16, 16, 16], [16, 16, 16], [16, 16, 16]);
     private static readonly TeraUpdate Rank512 = new([16, 16, 16], [8, 8, 8], [16, 16, 16], [8, 8, 8]);
@@ -79,8 +79,8 @@ internal sealed class BorrowedOutputTests
     public void Places_are_said_in_words()
     {
         string text = Plan(Full, 8192).Explain();
-        Assert.That(text, Does.Contain("  forward: W 32 MiB, G 32 MiB in the scratch; T 32 MiB in Y until it is written"));
-        Assert.That(text, Does.Contain("dT 32 MiB, G 32 MiB, T 32 MiB in dX until it is written").And.Contain("scratch 64 MiB where Y or dX starts at no multiple of 256 bytes"));
+        Assert.That(text, Does.Contain("  forward: W 32 MiB, G 32 MiB in the scratch; C₁∘e 512 B, (C₂⊗C₃)∘e 128 KiB, A₁∘d 512 B, (A₂⊗A₃)∘d 128 KiB, T 32 MiB in Y until it is written"));
+        Assert.That(text, Does.Contain("dW 32 MiB, dT 32 MiB, T 32 MiB in dX until it is written").And.Contain("scratch 64.3 MiB where Y or dX starts at no multiple of 256 bytes"));
         Assert.That(Plan(Full, 8191).Explain(), Does.Not.Contain("starts at no multiple"));
     }
 

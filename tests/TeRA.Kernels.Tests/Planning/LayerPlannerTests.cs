@@ -54,7 +54,7 @@ internal sealed class LayerPlannerTests
         LayerPlan plan = Plan(8192, Rank512, problem => problem with { HasBias = true, Path = ExecutionPath.Merged });
         Assert.That(Labels(plan.Forward), Is.EqualTo(new[]
         {
-            "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2",
+            "d = tera_row.0⊗tera_row.1⊗tera_row.2, e = tera_col.0⊗tera_col.1⊗tera_col.2, C₁∘e, 2^-3·(C₂⊗C₃)∘e, A₁∘d, 2^-3·(A₂⊗A₃)∘d",
             "G in bfloat16", "Tᵀ = 2^-4·V·(G∘e)ᵀ", "W = W0 + α·2^4·U·(d∘T)", "Y = X·Wᵀ + b",
         }));
         Assert.That(Labels(plan.Backward), Is.EqualTo(new[]

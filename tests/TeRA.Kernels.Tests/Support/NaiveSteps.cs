@@ -22,7 +22,8 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
             case CoreProjectionStep s: CoreProjection(s); break;
             case CoreExpansionStep s: CoreExpansion(s); break;
             case CoreMarginalsStep s: CoreMarginals(s); break;
-            case KroneckerMatrixStep s: memory.Write(s.Output, Array.ConvertAll(KroneckerMatrix(s.Modes, s.Factors), value => Of(s.Alpha) * value)); break;
+            case KroneckerMatrixStep s: KroneckerMatrix(s); break;
+            case KroneckerMatricesStep s: KroneckerMatrices(s); break;
             case BlockOperandsStep s: BlockOperands(s); break;
             case OuterVectorsStep s: OuterVectors(s); break;
             case VectorMarginalsStep s: VectorMarginals(s); break;
@@ -106,6 +107,21 @@ internal sealed class NaiveSteps(INaiveMemory memory, Magnitude magnitude = Magn
         }
 
         return sums;
+    }
+
+    private void KroneckerMatrix(KroneckerMatrixStep s)
+    {
+        double[] scale = s.Scales.Select((vector, m) => Read(vector, s.Modes[m].In)).Aggregate(new[] { Of(s.Alpha) }, (product, vector) => [.. product.SelectMany(x => vector.Select(y => x * y))]);
+        bool scaled = !s.Scales.IsEmpty;
+        memory.Write(s.Output, [.. KroneckerMatrix(s.Modes, s.Factors).Select((value, i) => value * scale[scaled ? i % s.In : 0])]);
+    }
+
+    private void KroneckerMatrices(KroneckerMatricesStep s)
+    {
+        foreach (Step part in s.Matrices.Cast<Step>().Prepend(s.Diagonals).OfType<Step>())
+        {
+            Run(part);
+        }
     }
 
     // The whole Kronecker matrix, element by element from the digits of its two multi-indices.

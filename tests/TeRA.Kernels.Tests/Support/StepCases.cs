@@ -33,7 +33,7 @@ internal static class StepCases
 
     /// <summary>All cases.</summary>
     public static IEnumerable<StepCase> All =>
-        [.. MatrixProducts(), .. BlockProducts(), .. FilledProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. BlockOperands(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
+        [.. MatrixProducts(), .. BlockProducts(), .. FilledProducts(), .. Kroneckers(), .. CoreProducts(), .. CoreProjections(), .. CoreExpansions(), .. CoreMarginals(), .. KroneckerMatrices(), .. SeveralMatrices(), .. BlockOperands(), .. Vectors(), .. Elementwise(), .. Fills(), .. ScaledCopies(), .. Activations(), .. Losses(), .. Optimizers()];
 
     private static IEnumerable<StepCase> MatrixProducts()
     {
@@ -374,6 +374,38 @@ internal static class StepCases
         var source = new RandomSource(18, integers ? Distribution.Rademacher : Distributions[options % 4]);
         var step = new KroneckerMatrixStep(output, list, source) { Label = "test", Alpha = integers ? 0.5 : 0.3f };
         return new BoundStep(step, [output], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
+    }
+
+    private static IEnumerable<StepCase> SeveralMatrices()
+    {
+        int index = 0;
+        foreach (int vectors in new[] { 0, 2, 6 })
+        {
+            foreach (DType dtype in AllDTypes)
+            {
+                int options = index++;
+                foreach (bool integers in new[] { false, true })
+                {
+                    yield return new StepCase(
+                        $"kronecker matrices and {vectors} vectors {(integers ? "integers" : Distributions[options % 4])}", dtype, run => SeveralMatrices(run, dtype, vectors, options, integers));
+                }
+            }
+        }
+    }
+
+    private static BoundStep SeveralMatrices(StepRunner run, DType dtype, int vectors, int options, bool integers)
+    {
+        (long Rows, long Columns)[][] shapes = [[(16, 8)], [(7, 3), (5, 8)], [(2, 3), (3, 4), (4, 8)], [(130, 70), (2, 1)]];
+        DType parameter = dtype.ParameterDType();
+        var parts = shapes.Select((modes, i) => KroneckerMatrix(run, dtype, modes, contract: i % 2 == 1, options, integers)).ToArray();
+        var matrices = parts.Select((part, i) => (KroneckerMatrixStep)part.Step with
+        {
+            Scales = i == 1 ? [] : [.. ((KroneckerMatrixStep)part.Step).Modes.Select((mode, m) => run.Input(
+                $"scale {i} {m}", parameter, integers ? SeededValues.NonZeroIntegers(mode.In, (ulong)(40 + m), 2) : SeededValues.Normal(mode.In, (ulong)(40 + m), parameter)))],
+        });
+        BoundStep[] diagonals = vectors == 0 ? [] : [OuterVectors(run, parameter, [.. Enumerable.Repeat(3L, vectors)], integers), OuterVectors(run, parameter, [700], integers)];
+        var step = new KroneckerMatricesStep(vectors == 0 ? null : (OuterVectorsStep)diagonals[0].Step with { More = [(OuterVectorsStep)diagonals[1].Step] }, [.. matrices]) { Label = "test" };
+        return new BoundStep(step, [.. parts.SelectMany(part => part.Outputs), .. diagonals.SelectMany(part => part.Outputs)], integers ? StepAccuracy.Exact : StepAccuracy.Sum);
     }
 
     private static IEnumerable<StepCase> BlockOperands()

@@ -49,6 +49,10 @@ internal sealed unsafe class CpuKroneckerMatrix<T> : CpuStep where T : unmanaged
         for (int m = 0; m < places.Length; m++)
         {
             Storage.GenerateFactor(Factors + places[m], numbered, step.Factors, step.Modes[m]);
+            if (!step.Scales.IsEmpty)
+            {
+                Scale(Factors + places[m], (T*)addresses[step.Scales[m].Slot], step.Modes[m]);
+            }
         }
 
         Pool.Run(this, 0, Parts(step.Out, RowsPerItem));
@@ -63,6 +67,14 @@ internal sealed unsafe class CpuKroneckerMatrix<T> : CpuStep where T : unmanaged
             T* result = Storage.Target(output, step.Output.DType, row * step.In, (T*)scratch);
             Expand(row, result);
             Storage.Write(result, output, step.Output.DType, row * step.In, step.In);
+        }
+    }
+
+    private static void Scale(T* factor, T* scale, KroneckerMode mode)
+    {
+        for (long i = 0; i < Count(mode); i++)
+        {
+            factor[i] *= scale[i % mode.In];
         }
     }
 

@@ -70,10 +70,10 @@ internal sealed class BlockOperandsLauncher : CompiledStep
 
         if (modes is not null)
         {
-            prepared.Matrix = KroneckerMatrixArguments.Create(modes);
+            prepared.Matrix.Matrix = KroneckerMatrix.Create(modes, prepared.Matrix.Modes);
         }
 
-        int leastBytes = Math.Max(core is null ? 0 : CoreExpansionArguments.SharedBytes, prepared.Matrix.SharedBytes);
+        int leastBytes = Math.Max(core is null ? 0 : CoreExpansionArguments.SharedBytes, prepared.Matrix.Matrix.SharedBytes);
         (otherBlocks, sharedBytes) = Spread(prepared.Expansion.Blocks, OtherNumbers, leastBytes, device.Traits);
         kernel = device.Kernels.Load(Request((core?.Output ?? modes!.Output).DType));
         kernel.AllowSharedMemory(sharedBytes);
@@ -95,7 +95,7 @@ internal sealed class BlockOperandsLauncher : CompiledStep
     {
         get
         {
-            long count = prepared.Matrix.Count;
+            long count = prepared.Matrix.Matrix.Count;
             for (int i = 0; i < written.Length; i++)
             {
                 count += written[i] is null ? 0 : prepared.Expansion.Scales[i].Count;
@@ -142,7 +142,12 @@ internal sealed class BlockOperandsLauncher : CompiledStep
         }
 
         Arguments arguments = prepared;
-        arguments.Matrix.Output = ProductKernels.At(addresses, modes?.Output);
+        arguments.Matrix.Matrix.Output = ProductKernels.At(addresses, modes?.Output);
+        if (modes is not null)
+        {
+            KroneckerMatrix.Bind(modes, arguments.Matrix.Modes, addresses);
+        }
+
         arguments.Expansion.Output = ProductKernels.At(addresses, core?.Output);
         for (int i = 0; i < vectors.Length; i++)
         {
@@ -176,7 +181,7 @@ internal sealed class BlockOperandsLauncher : CompiledStep
 
     /// <summary>Whether the kernel multiplies a diagonal's vectors itself: few enough, and for a scale of M.</summary>
     private static bool Takes(CoreExpansionStep core, OuterVectorsStep product) =>
-        product.Vectors.Length <= Diagonal.MaxVectors && (product.Output == core.RowScale || product.Output == core.ColumnScale);
+        Diagonal.Takes(product) && (product.Output == core.RowScale || product.Output == core.ColumnScale);
 
     /// <summary>M's arguments with its scales, which are those of <paramref name="products"/> or lie in memory.</summary>
     private CoreExpansionArguments Expansion(CoreExpansionStep step, OuterVectorsStep[] products)

@@ -18,6 +18,9 @@ internal struct Diagonal
     public uint Vectors;
     public uint Count;
 
+    /// <summary>Whether a kernel multiplies these vectors itself.</summary>
+    public static bool Takes(OuterVectorsStep product) => product.Vectors.Length <= MaxVectors;
+
     /// <summary>The outer product of at most <see cref="MaxVectors"/> vectors, without addresses.</summary>
     public static Diagonal Of(ImmutableArray<VectorOperand> vectors)
     {

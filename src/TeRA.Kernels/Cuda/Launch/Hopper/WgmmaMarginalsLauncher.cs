@@ -15,6 +15,7 @@ internal sealed class WgmmaMarginalsLauncher : CompiledStep
     private readonly CoreSumLauncher sum;
     private readonly TensorMapSource input;
     private readonly TensorMapSource core;
+    private readonly WgmmaModesFactors factors;
     private readonly WgmmaModesLauncher.Arguments prepared;
     private readonly uint blocks;
 
@@ -35,6 +36,7 @@ internal sealed class WgmmaMarginalsLauncher : CompiledStep
         kernel.AllowSharedMemory(shape.SharedBytes);
         input = new TensorMapSource(context, shape.DType, (shape.RestIn, shape.In[0], product.Outer), (64, shape.InPadded, shape.PassTokens));
         core = new TensorMapSource(context, shape.DType, (shape.RestOut, shape.Out[0], product.Outer), (64, shape.OutPadded, shape.StoreTokens));
+        factors = new WgmmaModesFactors(context, product, shape);
         prepared = WgmmaModesLauncher.Prepare(product, shape);
         prepared.Group = shape.MarginalGroup(product.Outer);
         blocks = (uint)((prepared.TokenTiles + prepared.Group - 1) / prepared.Group * shape.RowTiles);
@@ -54,7 +56,8 @@ internal sealed class WgmmaMarginalsLauncher : CompiledStep
             {
                 Label = "g_d, g_e", Contraction = product, Generated = operand,
             };
-            return [WgmmaModesLauncher.Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!)];
+            CoreMarginalsStep prepared = step with { Contraction = product with { Prepared = new PreparedFactors(operand, operand) } };
+            return [.. new[] { step, prepared }.Select(each => WgmmaModesLauncher.Request(WgmmaModesShape.Choose(each, DeviceTraits.H100, out _)!))];
         }
     }
 
@@ -84,11 +87,7 @@ internal sealed class WgmmaMarginalsLauncher : CompiledStep
         arguments.ColumnScale = addresses[step.ColumnScale.Slot];
         arguments.RowPartial = workspace;
         arguments.ColumnPartial = sum.ColumnPartial(workspace);
-        for (int m = 0; m < product.ModeScales.Length; m++)
-        {
-            arguments.Modes[m].Scale = addresses[product.ModeScales[m].Slot];
-        }
-
+        factors.Bind(ref arguments, addresses);
         kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps: true);
         sum.Launch(workspace, addresses[step.RowGradient.Slot], addresses[step.ColumnGradient.Slot], stream);
     }

@@ -23,6 +23,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     private readonly TensorMapSource input;
     private readonly TensorMapSource output;
     private readonly TensorMapSource? added;
+    private readonly WgmmaModesFactors factors;
     private readonly Arguments prepared;
     private readonly uint blocks;
 
@@ -43,6 +44,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         int processors = device.Traits.Processors;
         // Blocks that write transposed rows keep to one tile of the factor's rows.
         blocks = (uint)Math.Min(step.TransposedOutput ? Math.Max(1, processors / shape.RowTiles) * shape.RowTiles : processors, tokenTiles * shape.RowTiles);
+        factors = new WgmmaModesFactors(context, step, shape);
         prepared = Prepare(step, shape);
     }
 
@@ -51,7 +53,8 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         from dtype in new[] { DType.BFloat16, DType.Float16 }
         from modes in UsualModes
         from step in UsualSteps(dtype, modes.Features, modes.Ranks)
-        select Request(WgmmaModesShape.Choose(step, DeviceTraits.H100, out _)!)).Distinct();
+        from prepared in new PreparedFactors?[] { null, new PreparedFactors(step.Output, step.Output) }
+        select Request(WgmmaModesShape.Choose(step with { Prepared = prepared }, DeviceTraits.H100, out _)!)).Distinct();
 
     /// <inheritdoc/>
     public override long WorkspaceBytes => Math.Max(portable?.WorkspaceBytes ?? 0, core is null ? 0 : checked(step.Outer * step.In * shape.DType.Size()));
@@ -97,11 +100,7 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         arguments.Transposed = to;
         arguments.Add = addition;
         arguments.Wide = wide ? 1 : 0;
-        for (int m = 0; m < step.ModeScales.Length; m++)
-        {
-            arguments.Modes[m].Scale = addresses[step.ModeScales[m].Slot];
-        }
-
+        factors.Bind(ref arguments, addresses);
         kernel.Launch(arguments, (blocks, 1, 1), WgmmaModesShape.Threads, shape.SharedBytes, stream, overlaps: true);
     }
 
@@ -145,10 +144,9 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     /// <summary>What the kernel's argument holds whatever the addresses are.</summary>
     internal static Arguments Prepare(KroneckerStep step, WgmmaModesShape shape)
     {
-        // Factors in units. A sum over n numbers grows by √n, and by the factors' size; the power of two keeps what is rounded between
-        // the modes near the size of the input.
+        // Factors in units.
         double unit = step.Factors.Distribution.Unit, coreUnit = step.Core?.Source.Distribution.Unit ?? 1;
-        double restScale = Math.ScaleB(1, (int)Math.Round(((step.Modes.Length - 1) * Math.Log2(unit)) - (Math.Log2(shape.RestIn) / 2)));
+        double restScale = step.RestScale;
         var arguments = new Arguments
         {
             Factors = new RandomSourceArguments(step.Factors, 0).InUnits,
@@ -183,12 +181,13 @@ internal sealed class WgmmaModesLauncher : CompiledStep
     }
 
     /// <summary>The layout of <c>tera::ModesArguments</c>.</summary>
-    [StructLayout(LayoutKind.Sequential, Size = 640)]
+    [StructLayout(LayoutKind.Sequential, Size = 768)]
     internal struct Arguments
     {
         public TensorMap Input;
         public TensorMap Output;
         public TensorMap Added;
+        public TensorMap Rest;
         public RandomSourceArguments Factors;
         public ModeTable Modes;
         public nint Transposed;
@@ -204,5 +203,6 @@ internal sealed class WgmmaModesLauncher : CompiledStep
         public nint ColumnScale;
         public nint RowPartial;
         public nint ColumnPartial;
+        public nint First;
     }
 }

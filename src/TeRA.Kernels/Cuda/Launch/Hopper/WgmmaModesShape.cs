@@ -53,6 +53,9 @@ internal sealed record WgmmaModesShape(
     /// <summary>Nothing is stored but the marginals of the results' products with a matrix in memory.</summary>
     public bool Marginals { get; init; }
 
+    /// <summary>The factors are loaded, not made; only where a block keeps to rows of its own.</summary>
+    public bool Prepared { get; init; }
+
     /// <summary>Tiles along the dense factor's rows.</summary>
     public int RowTiles => (RestOut + TileRows - 1) / TileRows;
 
@@ -83,6 +86,9 @@ internal sealed record WgmmaModesShape(
     /// <summary>The same, after.</summary>
     public int RestOut => Product(Out);
 
+    /// <summary>Rows of the dense factor that a block holds; one that writes transposed rows, or sums, only those of its own tiles.</summary>
+    public int FactorRows => KeepsRows ? TileRows : RowTiles * TileRows;
+
     /// <summary>Dynamic shared memory of a block.</summary>
     public int SharedBytes =>
         (Tile.Stages * StageBytes) + StagingBytes + (FactorRows * RestIn * 2) + ((InPadded + 15) / 16 * OutPadded / 8 * FragmentBytes)
@@ -99,6 +105,7 @@ internal sealed record WgmmaModesShape(
         ProductConfig.Macro("SPLIT_COLUMNS", Tile.SplitColumns ? 1 : 0),
         ProductConfig.Macro("COLUMNS", Tile.Columns),
         ProductConfig.Macro("STAGES", Tile.Stages),
+        ProductConfig.Macro("PREPARED", Prepared ? 1 : 0),
         "-DTERA_MODES_IN=" + string.Join(',', In),
         "-DTERA_MODES_OUT=" + string.Join(',', Out),
     ];
@@ -108,8 +115,7 @@ internal sealed record WgmmaModesShape(
 
     private int TileRows => (Tile.SplitColumns ? 1 : Consumers) * Block * Tile.Chunks;
 
-    // A block that writes transposed rows, or sums, holds the factor's rows of its own tiles.
-    private int FactorRows => Transposed || Marginals ? TileRows : RowTiles * TileRows;
+    private bool KeepsRows => Transposed || Marginals;
 
     private int StageBytes => Parts * PassColumns * RowBytes;
 
@@ -128,7 +134,7 @@ internal sealed record WgmmaModesShape(
         : Consumers * Buffers * (Transposed ? Warps * Unit.Tokens * Unit.First * Unit.Others * 2 : StoreTokens * OutPadded * RowBytes);
 
     // The last stages hold the factors in float32, each from a multiple of 16 bytes, until the small dense one is made of them.
-    private int TableStages => (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
+    private int TableStages => Prepared ? 0 : (In.Zip(Out, (i, o) => ((i * o) + 3) / 4 * 16).Sum() + StageBytes - 1) / StageBytes;
 
     /// <summary>Tiles along the rows that a block sums up.</summary>
     public int MarginalGroup(long tokens) => (int)((TokenTiles(tokens) * RowTiles) + MarginalBlocks - 1) / MarginalBlocks;
@@ -169,7 +175,7 @@ internal sealed record WgmmaModesShape(
             step.AddTo is not null,
             [.. step.Modes.Select(mode => (int)mode.In)],
             [.. step.Modes.Select(mode => (int)mode.Out)],
-            default) { Marginals = marginals };
+            default) { Marginals = marginals, Prepared = step.Prepared is not null && (step.TransposedOutput || marginals) };
         foreach ((int, int, int, bool) tile in Tiles(shape, step.Outer, traits.Processors))
         {
             WgmmaModesShape candidate = shape with { Tile = tile };
@@ -186,7 +192,7 @@ internal sealed record WgmmaModesShape(
     /// <inheritdoc/>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}{(Marginals ? ", marginals" : "")}, tile {TileRows}×{Tile.Columns * Parts}, {Tile.Stages} stages");
+        $"{DType.Label()}, {string.Join('·', In)} → {string.Join('·', Out)}{(Transposed ? ", transposed" : "")}{(Adds ? ", added" : "")}{(Marginals ? ", marginals" : "")}{(Prepared ? ", prepared" : "")}, tile {TileRows}×{Tile.Columns * Parts}, {Tile.Stages} stages");
 
     private static string? Rejection(KroneckerStep step, DeviceTraits traits)
     {
