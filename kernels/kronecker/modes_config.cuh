@@ -59,6 +59,7 @@ struct ModesArguments {
     const unsigned short* first; // TERA_PREPARED: F₁
 };
 
+constexpr int kFewTiles = 4;  // of a block; WgmmaModesShape.FewTiles
 constexpr int kConsumers = 2;
 constexpr int kThreads = 128 * (1 + kConsumers);
 constexpr int kStages = TERA_STAGES;

@@ -41,10 +41,11 @@ struct Boxes {
     }
 };
 
-/// Brings a box of the input, first row t `token`. Where the input is scratch that nobody reads again, L2 is to keep what is written instead.
+/// Brings a box of the input, first row t `token`. The input of transposed rows is scratch that nobody reads again but the blocks with F's other rows: where blocks have few
+/// tiles these read it at the same time, and L2 is to keep what is written instead. In longer runs they drift apart, and the later ones would read memory.
 __device__ __forceinline__ void load_input(const ModesArguments& p, unsigned to, const Boxes& boxes, int token, unsigned full)
 {
-    if constexpr (kKeepsRows) {
+    if (TERA_TRANSPOSED_OUT && kRowTiles * p.token_tiles <= kFewTiles * static_cast<int>(gridDim.x)) {
         ptx::cp_async_bulk_tensor_3d_load_cache_hint(to, &p.input, boxes.k, 0, token, full, ptx::createpolicy_evict_first());
     } else {
         ptx::cp_async_bulk_tensor_3d_load(to, &p.input, boxes.k, 0, token, full);

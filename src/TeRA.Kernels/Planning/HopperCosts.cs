@@ -25,7 +25,7 @@ internal static class HopperCosts
 
     // Kronecker kernels against the memory floor: rows written as rows, few of which take as long as one block with the factor that it makes for itself; and
     // as transposed rows, where their modes fill the units of eight and sixteen, where the first does not or the others are long, and where the first is so
-    // long that the transposed rows are cut to 16 bytes.
+    // long that the transposed rows are cut to 32 or to 16 bytes.
     private const double RowShare = 0.92;
     private const double RowSeconds = 0.6e-6;
     private const double FewRowsSeconds = 1.5e-6;
@@ -33,8 +33,10 @@ internal static class HopperCosts
     private const double TransposedShare = 1;
     private const double TransposedSeconds = 2.5e-6;
     private const double PaddedTransposedShare = 1.2;
+    private const double HalvedTransposedShare = 2.75;
     private const double CutTransposedShare = 2.2;
     private const int FewestTransposed = 16;
+    private const int LongestWhole = 16;
     private const int LongestUncut = 32;
     private const int LongestRest = 256;
 
@@ -145,6 +147,7 @@ internal static class HopperCosts
     private static double MemoryShare(WgmmaModesShape shape) =>
         !shape.Transposed ? RowShare
         : shape.Unit.Tokens < FewestTransposed && shape.In[0] > LongestUncut ? CutTransposedShare
+        : shape.In[0] > LongestWhole && shape.RestOut > LongestRest ? HalvedTransposedShare
         : shape.InPadded != shape.In[0] || shape.RestOut > LongestRest ? PaddedTransposedShare
         : TransposedShare;
 }

@@ -28,6 +28,9 @@ internal sealed record WgmmaModesShape(
     /// <summary>Threads of a block: one producer warpgroup, two consumers.</summary>
     public const int Threads = (1 + Consumers) * 128;
 
+    /// <summary>Up to so many tiles a block, blocks with the same input and other rows of the factor stay side by side wherever they run.</summary>
+    public const int FewTiles = 4;
+
     private const int Consumers = 2;
     private const int Warps = 4;
 
