@@ -33,7 +33,7 @@ internal static class HopperCosts
     private const double TransposedShare = 1;
     private const double TransposedSeconds = 2.5e-6;
     private const double PaddedTransposedShare = 1.2;
-    private const double HalvedTransposedShare = 2.75;
+    private const double HalvedTransposedShare = 2.5;
     private const double CutTransposedShare = 2.2;
     private const int FewestTransposed = 16;
     private const int LongestWhole = 16;

@@ -9,10 +9,11 @@ namespace TeRA.Kernels.Tests.Planning;
 /// <summary>Scratch in the memory of the pass's own output: when, how much, and never while the output is in use.</summary>
 internal sealed class BorrowedOutputTests
 {
-    private const long Matrix = 2L * 4096 * 4096;
+    /// <summary>One N×K of the layer that the benchmarks measure.</summary>
+    public const long Matrix = 2L * 4096 * 4096;
 
-    // The vectors d, e, g_d and g_e, each in float32, what alignment costs, and the factors of four products.
-    private const long Short = (4 * 4 * 4096) + (4 * 2 * ((256 * 256) + 256));
+    /// <summary>What its full rank takes beside: the vectors d, e, g_d and g_e, each in float32, what alignment costs, and the factors of four products.</summary>
+    public const long Short = (4 * 4 * 4096) + (4 * 2 * ((256 * 256) + 256));
 
     private static readonly TeraUpdate Full = new([16, 16, 16], [16, 16, 16], [16, 16, 16], [16, 16, 16]);
     private static readonly TeraUpdate Rank512 = new([16, 16, 16], [8, 8, 8], [16, 16, 16], [8, 8, 8]);
