@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using TeRA.Kernels.Cli.Applying;
 using TeRA.Kernels.Cli.Output;
+using TeRA.Kernels.Formats;
 
 namespace TeRA.Kernels.Cli.Commands;
 
@@ -39,6 +40,7 @@ internal static class ApplyCommand
             throw new UsageException($"--output: {options.Output} exists; pass --force to replace it.");
         }
 
+        PendingFile.Check(options.Output, options.Force);
         var clock = Stopwatch.StartNew();
         using Adapter adapter = Adapter.Load(options.Adapter, CommandHost.LoadOptions(result));
         using Checkpoint baseModel = Checkpoint.Open(options.Base);

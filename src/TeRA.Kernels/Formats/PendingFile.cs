@@ -31,6 +31,9 @@ internal sealed class PendingFile : IDisposable
         }));
     }
 
+    /// <summary>Throws what the constructor would, and leaves nothing: for work that takes long before there is something to write.</summary>
+    public static void Check(string path, bool overwrite) => new PendingFile(path, overwrite, 0).Dispose();
+
     /// <summary>Writes all of the file and makes it last.</summary>
     public void Write(Action<Stream> write) => Guard(() =>
     {

@@ -82,6 +82,17 @@ public class ApplyTests
     }
 
     [Test]
+    public void An_output_that_cannot_be_written_is_found_before_the_work()
+    {
+        using var folder = new TemporaryFolder();
+        string output = Path.Combine(folder["missing"], "out.safetensors");
+        var run = CommandLine.Run("apply", "--base", "no base", "--adapter", "no adapter", "--input", "no input", "--output", output, "--device", "cpu");
+        Assert.That(run.ExitCode, Is.EqualTo(ExitCodes.Failure));
+        Assert.That(run.Errors, Does.Contain(output).And.Contain("can't be written").And.Not.Contain("no adapter"));
+        Assert.That(Directory.Exists(folder["missing"]), Is.False);
+    }
+
+    [Test]
     public void An_output_that_exists_is_not_touched_without_force()
     {
         using var folder = new TemporaryFolder();
