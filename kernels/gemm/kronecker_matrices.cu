@@ -7,7 +7,7 @@
 
 namespace tera::gemm {
 
-constexpr int kMostMatrices = 8, kMatricesModes = 32, kMatricesThreads = 256;
+constexpr int kMostMatrices = 8, kMatricesThreads = 256;
 
 /// One of the matrices, with its place in the table of modes and in the grid.
 struct PlacedMatrix : KroneckerMatrix {
@@ -17,7 +17,7 @@ struct PlacedMatrix : KroneckerMatrix {
 /// The same layout as the C# struct KroneckerMatricesLauncher.Arguments.
 struct KroneckerMatricesArguments {
     PlacedMatrix matrix[kMostMatrices];
-    MatrixMode mode[kMatricesModes];
+    MatrixMode mode[kMatrixModes];
     Diagonal diagonal[2];
     u32 matrices;
     u32 diagonal_block; // the first of these

@@ -63,14 +63,14 @@ internal static class HopperCosts
 
     // Vectors of a diagonal: a few blocks, a few rounds through memory; and the sums of a marginal, one after another.
     private const double VectorSeconds = 0.3e-6;
+    private const double MarginalSeconds = 0.9e-6;
+    private const double MarginalNumberSeconds = 0.13e-9;
 
     // Small matrices beside them, in one wave; and what a Kronecker kernel saves that loads its factors: of making the dense one only where nothing else has to
     // arrive first.
     private const double MatricesSeconds = 1.1e-6;
     private const double PreparedSeconds = 0.9e-6;
     private const double PreparedNumberSeconds = 4e-11;
-    private const double MarginalSeconds = 0.9e-6;
-    private const double MarginalNumberSeconds = 0.13e-9;
 
     /// <summary>Seconds of a step after its launch; null where nothing was measured.</summary>
     public static double? Seconds(Step step, DeviceTraits traits) => traits.Architecture != WgmmaProductRules.Architecture ? null : step switch

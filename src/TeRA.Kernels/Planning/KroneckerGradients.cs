@@ -19,16 +19,8 @@ internal static class KroneckerGradients
         Operand d = operands.D(pass), e = operands.E(pass);
         Operand rows = pass.Scratch("g_d", pass.Problem.ParameterDType, operands.Rows.Rank);
         Operand columns = pass.Scratch("g_e", pass.Problem.ParameterDType, operands.Columns.Rank);
-        bool FromWeight(PassBuilder trial, bool prepared)
-        {
-            if (trial.Problem.DType == DType.Float16)
-            {
-                return false;
-            }
-
-            AddFromWeight(trial, operands, d, e, rows, columns, prepared);
-            return true;
-        }
+        bool FromWeight(PassBuilder trial, bool prepared) =>
+            trial.Problem.DType != DType.Float16 && AddFromWeight(trial, operands, d, e, rows, columns, prepared);
 
         pass.GoShortest(
             trial =>
@@ -51,7 +43,8 @@ internal static class KroneckerGradients
         });
     }
 
-    private static void AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns, bool prepared)
+    /// <returns>Whether the device has this way: factors are prepared for transposed products alone.</returns>
+    private static bool AddFromWeight(PassBuilder pass, KroneckerOperands operands, Operand d, Operand e, Operand rows, Operand columns, bool prepared)
     {
         int shift = HalfLog(pass.Problem.Tokens), restored = shift + operands.Rows.FeatureShift + operands.Columns.FeatureShift;
         var marginals = new CoreMarginalsStep(new Operand(Step.WorkspaceSlot, pass.Problem.DType), d, e, rows, columns, operands.Core)
@@ -60,6 +53,11 @@ internal static class KroneckerGradients
         };
         if (AddTransposed(pass, operands, shift, prepared) is not { } transposed)
         {
+            if (prepared)
+            {
+                return false;
+            }
+
             pass.Add(marginals with { H = AddStraight(pass, operands, shift) });
         }
         else if (Fused(pass, operands, marginals, transposed) is { } fused)
@@ -72,6 +70,8 @@ internal static class KroneckerGradients
             pass.Add(transposed with { Output = h });
             pass.Add(marginals with { H = h });
         }
+
+        return true;
     }
 
     /// <summary>The marginals with H's product in them, where the device has a kernel that does both; null elsewhere.</summary>

@@ -49,6 +49,11 @@ internal sealed class KernelSourceTests
         Assert.That(start < 0 || (wait >= 0 && wait < start), Is.True, "the wait comes first, or others start at the end");
     }
 
+    // The launcher's early start and the kernel's hint to L2 go by one number.
+    [Test]
+    public void Few_tiles_are_as_many_for_the_kernel_as_for_its_launcher() =>
+        Assert.That(KernelSources.Embedded.Text("kronecker/modes_config.cuh"), Does.Contain($"constexpr int kFewTiles = {WgmmaModesShape.FewTiles};"));
+
     [Test]
     public void Folders_include_one_way_only()
     {

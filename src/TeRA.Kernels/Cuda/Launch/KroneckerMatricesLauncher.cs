@@ -12,7 +12,7 @@ namespace TeRA.Kernels.Cuda;
 internal sealed class KroneckerMatricesLauncher : CompiledStep
 {
     private const int MaxMatrices = 8;
-    private const int MaxModes = 32;
+    private const int MaxModes = KroneckerMatrixArguments.MaxModes;
     private const int Threads = 256;
 
     // Numbers that a thread makes side by side.
@@ -140,13 +140,6 @@ internal sealed class KroneckerMatricesLauncher : CompiledStep
         private Placed first;
     }
 
-    /// <summary>The modes of <see cref="Arguments"/>.</summary>
-    [InlineArray(MaxModes)]
-    internal struct ModeTable
-    {
-        private MatrixMode first;
-    }
-
     /// <summary>The diagonals of <see cref="Arguments"/>.</summary>
     [InlineArray(MaxDiagonals)]
     internal struct DiagonalTable
@@ -159,7 +152,7 @@ internal sealed class KroneckerMatricesLauncher : CompiledStep
     internal struct Arguments
     {
         public MatrixTable Matrices;
-        public ModeTable Modes;
+        public KroneckerMatrixArguments.MatrixModeTable Modes;
         public DiagonalTable Diagonals;
         public uint Count;
         public uint DiagonalBlock;
